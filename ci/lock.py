@@ -14,6 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
 from wheels import Pin, faults, group, only_in_test, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,7 +136,9 @@ def main() -> int:
     if not chosen:
         parser.error(f"no folder {options.only} with a pyproject.toml")
     if options.check:
-        found = [f"{folder.relative_to(ROOT)}/{fault}" for folder in chosen for fault in check(folder)]
+        found = [
+            f"{folder.relative_to(ROOT)}/{fault}" for folder in chosen for fault in check(folder)
+        ]
         print("\n".join(found) or f"the locks of {len(chosen)} folders agree")
         return 1 if found else 0
     with tempfile.TemporaryDirectory() as work:

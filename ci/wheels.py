@@ -111,7 +111,9 @@ def faults(name: str, pins: list[Pin], listed: dict[str, list[Wheel]]) -> list[s
     found: list[str] = []
     for platform in PLATFORMS:
         tags = platform_tags(platform)
-        wheels = {wheel["name"]: wheel for wheel in listed.get("any", []) + listed.get(platform, [])}
+        wheels = {
+            wheel["name"]: wheel for wheel in listed.get("any", []) + listed.get(platform, [])
+        }
         wanted = {pin.name: pin for pin in pins if applies(pin, platform)}
         for missing in wanted.keys() - wheels.keys():
             found.append(f"{name}: {missing} has no wheel for {platform}")

@@ -1,0 +1,65 @@
+# The commands of the whole shop. Each is one script that can be read and run alone.
+PYTHON ?= python3
+ARGS ?=
+SERVICES := $(patsubst %/src/,%,$(wildcard */src/))
+SHOP := $(PYTHON) compose/embedded/shop.py
+TOOLS := ci/.venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs demo test test-real lint contracts chassis lock clean tools
+
+help: ## show this list
+	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## install, start everything, wait until it is ready, and say where to go
+	@$(SHOP) up
+
+down: ## stop everything; the data stays in .run
+	@$(SHOP) down
+
+status: ## which processes run, and what the gateway says about their health
+	@$(SHOP) status
+
+logs: ## follow the logs; of one service: make logs ARGS=orders
+	@$(SHOP) logs $(ARGS)
+
+demo: ## walk a customer's story through the gateway, printing each step
+	@$(PYTHON) ci/demo.py $(ARGS)
+
+test: ## every test of every service, then the end-to-end story, on embedded parts
+	@$(SHOP) install --test
+	@$(SHOP) install ci
+	@$(PYTHON) ci/test.py $(ARGS)
+
+test-real: ## the worker and end-to-end tests on real RabbitMQ and Redis
+	@$(SHOP) install --test
+	@$(SHOP) install ci
+	@$(PYTHON) ci/real_servers.py $(PYTHON) ci/test.py --real $(ARGS)
+
+lint: tools ## ruff, the rule of imports, the copied files, the locks
+	@$(TOOLS)/ruff check .
+	@$(TOOLS)/ruff format --check .
+	@for folder in $(SERVICES); do \
+	    echo "imports of $$folder"; \
+	    (cd $$folder && PYTHONPATH=src ../$(TOOLS)/lint-imports --no-logo) || exit 1; \
+	done
+	@$(PYTHON) ci/chassis.py --check
+	@$(TOOLS)/python ci/lock.py --check
+
+contracts: ## write contracts/<service>.openapi.json from the services
+	@$(SHOP) install
+	@$(PYTHON) ci/contracts.py
+
+chassis: ## copy the chassis (files all services hold) from its origin, orders
+	@$(PYTHON) ci/chassis.py
+
+lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=--upgrade
+	@$(TOOLS)/python ci/lock.py $(ARGS)
+
+clean: ## remove environments and caches; the data in .run stays
+	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv compose/embedded/.venv .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+tools:
+	@$(SHOP) install ci > /dev/null

@@ -1,0 +1,71 @@
+"""Runs every suite from its own folder and sums them up: the services, then end to end.
+
+Words that are not options of this script go to each pytest.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NO_TESTS = 5  # pytest's exit status when nothing was selected
+COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|deselected|xfailed|xpassed)")
+
+
+def suites(real: bool) -> list[tuple[str, Path, list[str]]]:
+    """Name, folder and options of each suite."""
+    services = sorted(path.parent for path in ROOT.glob("*/tests"))
+    only_real = ["-m", "real"] if real else []
+    return [
+        *((folder.name, folder, only_real) for folder in services if (folder / "src").exists()),
+        ("end to end", ROOT / "ci", []),
+    ]
+
+
+def run(name: str, folder: Path, options: list[str], log: Path) -> tuple[bool, Counter[str]]:
+    """One suite: prints a line, or everything when it failed."""
+    command = [str(folder / ".venv/bin/python"), "-m", "pytest", "-q", "-rs", "--color=no"]
+    with log.open("w") as output:
+        done = subprocess.run([*command, *options], cwd=folder, stdout=output, stderr=output)
+    lines = log.read_text(errors="replace").splitlines()
+    last = next((line.strip("= ") for line in reversed(lines) if " in " in line), "no summary")
+    ok = done.returncode in (0, NO_TESTS)
+    if not ok:
+        print(*lines, sep="\n")
+    print(f"{name:15} {last}", flush=True)
+    for line in lines:
+        if line.startswith("SKIPPED"):
+            print(f"{'':15} {line}", flush=True)
+    counts = Counter({kind.rstrip("s"): int(count) for count, kind in COUNT.findall(last)})
+    return ok, counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", action="store_true", help="only what needs real servers")
+    parser.add_argument("--only", metavar="SUITE", help="one suite, for example users")
+    options, rest = parser.parse_known_args()
+    logs = Path(os.environ.get("RUN_DIR") or ROOT / ".run").resolve() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    started, total, all_ok = time.monotonic(), Counter(), True
+    for name, folder, words in suites(options.real):
+        if options.only not in (None, name, folder.name):
+            continue
+        log = logs / f"test-{folder.name}.log"
+        ok, counts = run(name, folder, [*words, *rest], log)
+        total, all_ok = total + counts, all_ok and ok
+    if not all_ok and not total["failed"]:
+        total["error"] += 1  # a suite that broke down before it could count
+    order = ["failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error"]
+    summed = ", ".join(f"{total[kind]} {kind}" for kind in order if total[kind]) or "no tests ran"
+    print(f"{f' {summed} in {time.monotonic() - started:.2f}s ':=^80}")
+    return 0 if all_ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Starts, watches and stops the processes of supervisord.conf."""
+
+import configparser
+import json
+import os
+import shlex
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from place import TOOLS, known_ports, socket_path, variables
+
+CONF = Path(__file__).with_name("supervisord.conf")
+# Straight to this machine, whatever proxy the shell is set up for.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def read_conf() -> configparser.RawConfigParser:
+    """The processes, with [every program] copied into each."""
+    conf = configparser.RawConfigParser(inline_comment_prefixes=None)
+    conf.read(CONF)
+    common = conf.items("every program")
+    conf.remove_section("every program")
+    for name in conf.sections():
+        for key, value in common if name.startswith("program:") else []:
+            if not conf.has_option(name, key):
+                conf.set(name, key, value)
+    return conf
+
+
+def service_environment(run: Path, service: str) -> dict[str, str]:
+    """The settings of one service, exactly as its web process gets them."""
+    values = {f"ENV_{key}": value for key, value in variables(run, known_ports(run)).items()}
+    line = read_conf().get(f"program:{service}-web", "environment") % values
+    words = shlex.shlex(line, posix=True)
+    words.whitespace += ","
+    words.whitespace_split = True
+    return dict(word.split("=", 1) for word in words)
+
+
+def running(run: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(socket_path(run))) == 0
+
+
+def control(run: Path, *words: str) -> str:
+    """What supervisorctl answers."""
+    command = [str(TOOLS / "supervisorctl"), "-c", str(run / "supervisord.conf"), *words]
+    environment = {**os.environ, **variables(run, known_ports(run))}
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+
+def start(run: Path, ports: dict[str, int]) -> None:
+    """Starts supervisord in the background; it starts the rest."""
+    with (run / "supervisord.conf").open("w") as file:
+        read_conf().write(file)
+    command = [str(TOOLS / "supervisord"), "-c", str(run / "supervisord.conf")]
+    environment = {**os.environ, **variables(run, ports)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"supervisord did not start:\n{done.stdout}{done.stderr}")
+
+
+def stop(run: Path, seconds: float = 90) -> None:
+    """Ends every process, the gateway first and the databases last, and waits for that."""
+    control(run, "shutdown")
+    deadline = time.monotonic() + seconds
+    while running(run) or (run / "supervisord.pid").exists():
+        if time.monotonic() > deadline:
+            raise SystemExit(
+                f"still stopping after {seconds:.0f} s: see {run}/logs/supervisord.log"
+            )
+        time.sleep(0.1)
+
+
+def revive(run: Path) -> None:
+    """Starts what had given up; what runs is left alone."""
+    control(run, "start", "services:*", "gateway:*")
+
+
+def processes(run: Path) -> dict[str, str]:
+    """Every process that should run, and its line in the table of supervisorctl."""
+    lines = (line.split(maxsplit=1) for line in control(run, "status").splitlines())
+    table = {words[0].split(":")[1]: words[1] for words in lines if len(words) == 2}
+    return {name: text for name, text in table.items() if "Not started" not in text}
+
+
+def health(run: Path) -> dict:
+    """What the gateway says about all services and their workers; {} while it does not answer."""
+    url = f"http://127.0.0.1:{known_ports(run)['gateway']}/health"
+    try:
+        with DIRECT.open(url, timeout=5) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:  # 503 has a body too
+        try:
+            return json.load(error)
+        except ValueError:
+            return {}
+    except (OSError, ValueError):
+        return {}
+
+
+def unhealthy(report: dict) -> list[str]:
+    """The parts that are not ok, as `name: why`."""
+    if not report:
+        return ["gateway: does not answer"]
+    return [
+        f"{name}: {check.get('detail') or check.get('status')}"
+        for name, check in report.get("checks", {}).items()
+        if check.get("status") != "ok"
+    ]
+
+
+def wait_until_ready(run: Path, seconds: float = 120) -> None:
+    """Returns when all is well; else shows what is not and the end of its log."""
+    deadline, told = time.monotonic() + seconds, None
+    while (report := health(run)).get("status") != "ok":
+        waiting = ", ".join(entry.split(":")[0] for entry in unhealthy(report))
+        if waiting != told:
+            print(f"waiting for {waiting}", flush=True)
+            told = waiting
+        if time.monotonic() > deadline or not running(run):
+            raise SystemExit(diagnosis(run, report, seconds))
+        time.sleep(0.2)
+
+
+def diagnosis(run: Path, report: dict, seconds: float) -> str:
+    lines = [f"not ready after {seconds:.0f} s:", *unhealthy(report)]
+    failing = [name for name, text in processes(run).items() if not text.startswith("RUNNING")]
+    suspects = failing or [f"{entry.split(':')[0].split()[0]}-web" for entry in unhealthy(report)]
+    for name in dict.fromkeys(suspects):
+        log = run / f"logs/{name}.log"
+        if log.exists():
+            lines += [f"--- the end of {log}", *log.read_text(errors="replace").splitlines()[-15:]]
+    return "\n".join([*lines, "`make status` and `make logs` show more"])

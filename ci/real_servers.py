@@ -141,6 +141,7 @@ def packages() -> Iterator[dict[str, str]]:
         # Erlang's name server: our own, so that none of the system is started or left behind.
         start("epmd", ["epmd", "-port", str(names), "-address", "127.0.0.1"])
         Path(folder, "plugins").write_text("[].\n")
+        on_loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         start(
             "rabbitmq",
             [str(RABBITMQ)],
@@ -150,7 +151,7 @@ def packages() -> Iterator[dict[str, str]]:
                 "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
                 "RABBITMQ_NODE_PORT": str(rabbitmq),
                 "RABBITMQ_DIST_PORT": str(nodes),
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": on_loopback,
                 "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
                 "RABBITMQ_LOG_BASE": f"{folder}/log",
                 "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",

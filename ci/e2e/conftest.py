@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,11 @@ def customer(base_url: str) -> Callable[..., Client]:
         return client
 
     return make
+
+
+def pytest_configure() -> None:
+    # A test run that is told to stop stops its shop too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -10,20 +9,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from checks import check_venv
 from place import ROOT, SERVICES
 
 FOLDERS = [*SERVICES, "api-gateway", "compose/embedded"]
-
-
-def check_python() -> None:
-    """Says what is missing before anything is tried."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what runs on an older one
-        version = ".".join(map(str, sys.version_info[:2]))
-        raise SystemExit(
-            f"Python 3.11 or newer is needed, this is {version}: make PYTHON=python3.13 up"
-        )
-    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
-        raise SystemExit("this Python cannot make environments: apt install python3-venv")
 
 
 def stamp(folder: Path, lock: str) -> str:
@@ -47,7 +36,7 @@ def install(folder: Path, logs: Path, tests: bool) -> bool:
     print(f"{name:18} installing", flush=True)
     started = time.monotonic()
     log = logs / f"install-{folder.name}.log"
-    if installed not in stamps:  # never leave packages of an older lock behind
+    if installed and installed not in stamps:  # no package of an older lock stays behind
         shutil.rmtree(venv, ignore_errors=True)
     mark.unlink(missing_ok=True)
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "--no-input"]
@@ -71,7 +60,7 @@ def install(folder: Path, logs: Path, tests: bool) -> bool:
 
 def install_all(run: Path, tests: bool = False, folders: list[str] = FOLDERS) -> bool:
     """Two at a time; tells whether anything was done."""
-    check_python()
+    check_venv()
     guard = ROOT / ".run/install.lock"  # environments are shared by every copy of this checkout
     guard.parent.mkdir(exist_ok=True)
     with guard.open("w") as held, ThreadPoolExecutor(2) as pool:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import checks  # noqa: F401 - ends with a sentence on an old Python
 import first_run
 import stack
 from install import FOLDERS, install_all

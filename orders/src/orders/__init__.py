@@ -1,0 +1,1 @@
+"""orders: what was bought, and what became of it."""

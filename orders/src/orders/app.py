@@ -1,0 +1,57 @@
+"""create_app(): the one place where the web side of orders is put together."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from . import events, routes
+from .catalogue import Catalogue
+from .chassis import auth, contract, database, health, logs, problems, swagger, wake
+from .chassis.environment import read
+from .models import Order
+from .settings import Settings
+
+MAX_BODY = 64 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI app; the settings come from the environment unless given."""
+    settings = settings or read(Settings)
+    logs.configure(events.SERVICE, settings.log_level)
+    database.connect(settings.mongo_url)
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.extensions["settings"] = settings
+    app.extensions["catalogue"] = Catalogue(settings.products_url)
+    logs.init_app(app)
+    auth.init_app(
+        app,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        find_key=auth.published_keys(settings.jwks_url),
+    )
+    wake.init_app(app, settings.cache_url, events.SERVICE)
+    api = _api(app)
+    swagger.init_app(app, "orders", {events.SERVICE: contract.export(api)})
+    return app
+
+
+def make_contract() -> bytes:
+    """The OpenAPI contract; needs no settings and no database."""
+    return contract.export(_api(Flask(__name__)))
+
+
+def _api(app: Flask) -> contract.Api:
+    problems.init_app(app, routes.STATUSES)
+    api = contract.make_api(
+        app,
+        service=events.SERVICE,
+        title="orders",
+        version="0.1.0",
+        description="What was bought, and what became of it.",
+        tells=events.TELLS,
+        hears=events.HEARS,
+    )
+    api.register_blueprint(routes.orders)
+    health.register(app, api, (Order,))
+    return api

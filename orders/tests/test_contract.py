@@ -1,0 +1,33 @@
+"""The contract, and what is served beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orders.app import make_contract
+
+CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", Path(__file__).parents[2] / "contracts"))
+
+
+def test_the_committed_contract_is_what_the_app_promises():
+    assert (CONTRACTS / "orders.openapi.json").read_bytes() == make_contract()
+
+
+def test_serves_its_contract_and_a_page_to_explore_it(client):
+    assert client.get("/openapi.json").data == make_contract()
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js", "orders.openapi.json"):
+        assert client.get(f"/docs/{asset}", buffered=True).status_code == 200
+    assert client.get("/docs/index.html").status_code == 404
+
+
+def test_tells_whether_it_is_alive_and_what_it_lacks(client):
+    assert client.get("/health/live").json == {"status": "ok", "checks": {}}
+    ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json["status"] == "degraded"
+    assert ready.json["checks"]["database"]["status"] == "ok"
+    assert ready.json["checks"]["worker"]["detail"] == "no worker was ever seen"

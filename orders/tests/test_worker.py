@@ -1,0 +1,154 @@
+"""What orders does with events, and with silence."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import jsonschema_rs
+import pytest
+
+from orders import events, use_cases
+from orders.catalogue import CatalogueItem
+from orders.chassis.outbox import new_event, now
+from orders.chassis.parking import ParkedEvent
+from orders.models import Order
+
+
+class Shelf:
+    """A catalogue that has everything."""
+
+    def find(self, ids):
+        return {pk: CatalogueItem("Mug", 500, "EUR") for pk in ids}
+
+
+@pytest.fixture
+def order(app):
+    wanted = [{"product_id": "mug", "quantity": 2}]
+    return use_cases.place_order("ann", "key", wanted, Shelf(), saga_timeout=60)
+
+
+def reserved(order, **more):
+    return new_event("products", "stock.reserved", order.id, 1, {"order_id": order.id, **more})
+
+
+def rejected(order, left=1):
+    items = [{"product_id": "mug", "requested": 2, "left": left}]
+    data = {"order_id": order.id, "reason": "out_of_stock", "items": items}
+    return new_event("products", "stock.rejected", order.id, 1, data)
+
+
+def told(order):
+    """The events that wait to leave, oldest first."""
+    return [waiting["event"]["type"] for waiting in Order.objects.get(id=order.id).outbox]
+
+
+def status(order):
+    return Order.objects.get(id=order.id).status
+
+
+def test_confirms_when_stock_is_reserved(inbox, order):
+    inbox.handle(reserved(order))
+    assert status(order) == "confirmed"
+    assert told(order) == ["order.placed", "order.confirmed"]
+
+
+def test_rejects_with_what_was_left_when_stock_is_short(inbox, order):
+    inbox.handle(rejected(order, left=1))
+    now_is = Order.objects.get(id=order.id)
+    assert (now_is.status, now_is.reason) == ("rejected", "out_of_stock")
+    assert now_is.outbox[-1]["event"]["data"]["items"][0]["left"] == 1
+
+
+def test_a_repeated_answer_changes_nothing_and_tells_the_same_event_again(inbox, order):
+    inbox.handle(reserved(order))
+    first = Order.objects.get(id=order.id)
+    for _ in range(3):
+        inbox.handle(reserved(order))
+    again = Order.objects.get(id=order.id)
+    assert again.version == first.version == 2
+    assert [w["id"] for w in again.outbox] == [w["id"] for w in first.outbox]
+
+
+def test_stock_reserved_for_a_cancelled_order_is_answered_with_the_cancellation(inbox, order):
+    use_cases.cancel_order(order.id, "ann")
+    Order.objects(id=order.id).update(set__outbox=[])  # all has left
+    inbox.handle(reserved(order))
+    assert status(order) == "cancelled"
+    assert told(order) == ["order.cancelled"]
+
+
+def test_a_late_rejection_does_not_touch_a_confirmed_order(inbox, order):
+    inbox.handle(reserved(order))
+    inbox.handle(rejected(order))
+    assert status(order) == "confirmed"
+
+
+def test_reads_only_its_own_view_of_an_event(inbox, order):
+    inbox.handle(reserved(order, something_new={"from": "a later version"}))
+    assert status(order) == "confirmed"
+
+
+def test_an_unanswered_order_is_asked_again_with_the_same_event(order):
+    use_cases.look_after_pending(60)
+    assert told(order) == ["order.placed"]
+    Order.objects(id=order.id).update(set__check_at=now(), set__outbox=[])
+    use_cases.look_after_pending(60)
+    (waiting,) = Order.objects.get(id=order.id).outbox
+    assert waiting["id"] == order.placed["id"]
+    assert status(order) == "pending"
+
+
+def test_an_order_twice_unanswered_is_rejected(order):
+    for _ in range(2):
+        Order.objects(id=order.id).update(set__check_at=now() - timedelta(seconds=1))
+        use_cases.look_after_pending(60)
+    assert status(order) == "rejected"
+    assert Order.objects.get(id=order.id).reason == "timeout"
+    assert told(order)[-1] == "order.rejected"
+
+
+def test_what_cannot_be_handled_is_parked_tried_again_and_then_dead(inbox, order):
+    event = reserved(order)
+    del event["data"]["order_id"]
+    inbox.take(json.dumps(event).encode())
+    assert [(p.attempts, p.dead) for p in ParkedEvent.objects] == [(1, False)]
+    inbox.retry_due()
+    assert [(p.attempts, p.dead) for p in ParkedEvent.objects] == [(3, True)]
+    inbox.take(json.dumps(reserved(order)).encode())
+    assert status(order) == "confirmed"
+
+
+def test_a_parked_event_is_handled_when_its_cause_is_gone(inbox, order, monkeypatch):
+    def fail(event):
+        raise RuntimeError("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(inbox.handlers, "stock.reserved", fail)
+        inbox.take(json.dumps(reserved(order)).encode())
+    assert "no luck" in ParkedEvent.objects.get().error
+    inbox.retry_due()
+    assert status(order) == "confirmed"
+    assert ParkedEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"id": 1}', b'{"id": "x"}', b"\xff"])
+def test_a_message_that_is_no_event_is_parked(inbox, body):
+    inbox.take(body)
+    assert ParkedEvent.objects.count() == 1
+
+
+def test_every_event_told_is_as_the_contract_says(inbox, order):
+    inbox.handle(reserved(order))
+    use_cases.cancel_order(order.id, "ann")
+    other = use_cases.place_order(
+        "ann", "k2", [{"product_id": "mug", "quantity": 2}], Shelf(), saga_timeout=60
+    )
+    inbox.handle(rejected(other))
+    kinds = set()
+    for document in Order.objects:
+        for waiting in document.outbox:
+            event = json.loads(json.dumps(waiting["event"]))
+            jsonschema_rs.validator_for(events.TELLS[event["type"]]).validate(event["data"])
+            kinds.add(event["type"])
+    assert kinds == set(events.TELLS)

@@ -1,0 +1,20 @@
+"""How gunicorn serves the gateway: `gunicorn -c gunicorn.conf.py 'gateway.app:create_app()'`."""
+
+import os
+
+from gateway.chassis.environment import read_or_exit
+from gateway.settings import Settings
+
+read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
+
+bind = os.environ.get("BIND", "127.0.0.1:8080")
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+worker_class = "gthread"
+threads = int(os.environ.get("THREADS", "32"))  # they mostly wait for services
+timeout = 30
+graceful_timeout = 20
+keepalive = 75
+accesslog = None  # the app logs each request as JSON
+forwarded_allow_ips = ""  # who may say X-Forwarded-*: TRUSTED_PROXIES decides, not gunicorn
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

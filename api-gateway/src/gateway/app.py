@@ -1,0 +1,82 @@
+"""create_app(): the one place where the gateway is put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flask import Flask, Response, abort
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import contract, cors, forwarding, health, limits
+from .chassis import auth, logs, problems, swagger
+from .chassis.environment import read
+from .forwarding import Upstream
+from .routing import TABLE, Row
+from .settings import Settings
+
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # in no URL can it mean anything but an id
+_SECURE = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI app; the settings come from the environment unless given."""
+    settings = settings or read(Settings)
+    logs.configure("gateway", settings.log_level)
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # //orders is not a path here, and nobody is redirected
+    logs.init_app(app)
+    app.after_request(_secure)
+    problems.init_app(app, forwarding.STATUSES)
+    auth.check_tokens(
+        app,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        find_key=auth.published_keys(settings.jwks_url),
+    )
+    cors.init_app(app, settings.cors_origins)
+    limiter = limits.init_app(app, settings)
+    costly = limits.costly(limiter, settings)
+    upstreams = _upstreams(settings)
+    for row in TABLE:
+        view = _view(row, upstreams)
+        if row.costly:
+            view = costly(view)
+        app.add_url_rule(row.path, row.name, view, methods=row.methods)
+    health.init_app(app, settings.services, limiter)
+    swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
+        )
+    return app
+
+
+def _upstreams(settings: Settings) -> dict[str, Upstream]:
+    connections, seconds = settings.upstream_connections, settings.upstream_timeout
+    return {
+        name: Upstream(name, url, connections, seconds) for name, url in settings.services.items()
+    }
+
+
+def _view(row: Row, upstreams: Mapping[str, Upstream]) -> Callable[..., Response]:
+    def view(**ids: str) -> Response:
+        if not row.public:
+            auth.verify()
+        if not all(map(_ID.fullmatch, ids.values())):
+            abort(404)
+        return upstreams[row.service].forward(row)
+
+    view.__qualname__ = view.__name__ = row.name  # by which flask-limiter tells views apart
+    return view
+
+
+def _secure(response: Response) -> Response:
+    for name, value in _SECURE.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from kombu import Connection, Exchange, Queue, binding
@@ -50,6 +51,16 @@ def events_queue(url: str, service: str, types: Iterable[str]) -> Queue:
         durable=True,
         queue_arguments=arguments,
     )
+
+
+def keep_alive(url: str, connection: Connection) -> None:
+    """Answer the broker's heartbeats, and raise if it is gone. To be called every few seconds."""
+    if is_rabbitmq(url):
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=0.001)  # heartbeats count only when they are read
+        connection.heartbeat_check()
+    else:
+        connection.default_channel.client.ping()
 
 
 def dead_queue(service: str) -> Queue:

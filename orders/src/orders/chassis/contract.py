@@ -53,7 +53,7 @@ class _Parser(FlaskParser):
             abort(415)
         try:
             return super().load_json(req, schema)
-        except RecursionError:  # brackets, thousands deep
+        except (RecursionError, ValueError):  # brackets or digits by the thousand
             abort(400)
 
 

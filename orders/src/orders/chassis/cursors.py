@@ -31,6 +31,7 @@ def read(text: str, sort: str, filters: Mapping[str, Any], kind: type) -> tuple[
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         its_sort, its_hash, key, pk = json.loads(base64.urlsafe_b64decode(padded))
+        str(pk).encode()  # fails for half a character, which no database takes
     except (ValueError, TypeError):
         raise InvalidCursor from None
     same = its_sort == sort and its_hash == _hash(filters)

@@ -19,6 +19,7 @@ from .logs import log, trace_of
 from .parking import Parking
 
 PREFETCH = 20
+MAX_BYTES = 1_000_000  # more is no event, and would not fit into the database to be parked
 
 Event = dict[str, Any]
 Handler = Callable[[Event], None]
@@ -45,11 +46,11 @@ class Inbox:
 
     def take(self, body: bytes) -> None:
         """Handle one message, or park it. Raises only if the database cannot be reached."""
-        event = _read(body)
+        event, text = _read(body)
         try:
             self.handle(event)
         except Exception as error:  # the edge: whatever a handler raises is kept with the event
-            self.parking.park(event, error)
+            self.parking.park(event, text, error)
 
     def handle(self, event: Event) -> None:
         """Validate and handle one event; raises what goes wrong."""
@@ -72,14 +73,14 @@ class Inbox:
     def retry_due(self) -> int:
         """Handle the parked events whose time has come; how many were tried."""
         tried = 0
-        while event := self.parking.claim():
+        while parked := self.parking.claim():
             tried += 1
             try:
-                self.handle(event.event)
+                self.handle(json.loads(parked.event))
             except Exception as error:  # the edge, as above
-                self.parking.put_off(event, error)
+                self.parking.put_off(parked, error)
             else:
-                event.delete()
+                parked.delete()
         return tried
 
 
@@ -141,15 +142,20 @@ class Consumer(ConsumerMixin):
                 return
 
 
-def _read(body: bytes) -> Event:
-    """The event in a message; what is none becomes one that no handler takes."""
+def _read(body: bytes) -> tuple[Event, str]:
+    """The event in a message, and its JSON; what is none becomes one that no handler takes."""
     try:
-        event = json.loads(body)
-        if isinstance(event, dict) and isinstance(event["id"], str):
-            return event
-        reason = "not a CloudEvent"
-    except (ValueError, KeyError) as error:
-        reason = repr(error)
-    text = body[:10_000].decode(errors="replace")
+        if len(body) > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES} bytes")
+        text = body.decode()
+        event = json.loads(text)
+        f"{event['id']}{event.get('type')}".encode()  # fails for half a character
+        if isinstance(event["id"], str):
+            return event, text
+        reason = "its id is no string"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = repr(error)[:300]
     digest = hashlib.sha256(body).hexdigest()
-    return {"id": f"unreadable-{digest}", "type": "unreadable", "reason": reason, "body": text}
+    start = body[:10_000].decode(errors="replace")
+    event = {"id": f"unreadable-{digest}", "type": "unreadable", "reason": reason, "body": start}
+    return event, json.dumps(event)

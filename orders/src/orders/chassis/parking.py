@@ -23,7 +23,7 @@ class ParkedEvent(me.Document):
 
     id = me.StringField(primary_key=True)
     type = me.StringField(required=True)
-    event = me.DictField()
+    event = me.StringField()  # the JSON as it came: it may hold what no database takes
     attempts = me.IntField(default=0)
     error = me.StringField()
     parked_at = me.DateTimeField(default=now)
@@ -38,12 +38,15 @@ class Parking:
     def __init__(self, retry_delays: Sequence[float]) -> None:
         self.retry_delays = retry_delays
 
-    def park(self, event: dict[str, Any], error: Exception) -> None:
-        """Keep an event that failed for the first time; a repeat changes only the error."""
+    def park(self, event: dict[str, Any], text: str, error: Exception) -> None:
+        """Keep an event that failed for the first time, as its JSON `text`.
+
+        A repeat changes only the error.
+        """
         ParkedEvent.objects(pk=event["id"]).update_one(
             upsert=True,
             set_on_insert__type=str(event.get("type")),
-            set_on_insert__event=event,
+            set_on_insert__event=text,
             set_on_insert__attempts=1,
             set_on_insert__parked_at=now(),
             set_on_insert__next_at=self._next(1),

@@ -67,7 +67,8 @@ def run(
 def _stop_at_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        # not in the handler itself: it may have interrupted whoever holds the event's lock
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     return stop
 
 

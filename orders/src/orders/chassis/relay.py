@@ -68,7 +68,7 @@ class Relay:
         while not stop.is_set():
             self.woken.clear()
             if not self.publish_due(producer, returned):
-                connection.heartbeat_check()
+                broker.keep_alive(self.url, connection)
                 self.woken.wait(POLL_SECONDS)
 
     def publish_due(self, producer: Producer, returned: list[Any]) -> int:
@@ -122,6 +122,7 @@ class Relay:
         producer.publish(
             json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode(),
             exchange=broker.EXCHANGE,
+            declare=[broker.EXCHANGE],  # there may be no listener yet that did it
             routing_key=event["type"],
             message_id=event["id"],
             content_type=MEDIA_TYPE,  # given, so that Kombu leaves the bytes alone

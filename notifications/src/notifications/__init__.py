@@ -1,0 +1,1 @@
+"""notifications: tells people, and the log, what happened."""

@@ -1,0 +1,52 @@
+"""create_app(): the one place where the web side of notifications is put together."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from . import events, routes
+from .chassis import auth, contract, database, health, logs, problems, swagger
+from .chassis.environment import read
+from .settings import Settings
+
+MAX_BODY = 16 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI app; the settings come from the environment unless given."""
+    settings = settings or read(Settings)
+    logs.configure(events.SERVICE, settings.log_level)
+    database.connect(settings.mongo_url)
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    logs.init_app(app)
+    auth.init_app(
+        app,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        find_key=auth.published_keys(settings.jwks_url),
+    )
+    api = _api(app)
+    swagger.init_app(app, "notifications", {events.SERVICE: contract.export(api)})
+    return app
+
+
+def make_contract() -> bytes:
+    """The OpenAPI contract; needs no settings and no database."""
+    return contract.export(_api(Flask(__name__)))
+
+
+def _api(app: Flask) -> contract.Api:
+    problems.init_app(app, routes.STATUSES)
+    api = contract.make_api(
+        app,
+        service=events.SERVICE,
+        title="notifications",
+        version="0.1.0",
+        description="Tells people, and the log, what happened.",
+        tells=events.TELLS,
+        hears=events.HEARS,
+    )
+    api.register_blueprint(routes.notifications)
+    health.register(app, api, ())
+    return api

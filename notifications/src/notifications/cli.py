@@ -1,0 +1,25 @@
+"""The commands of notifications."""
+
+from __future__ import annotations
+
+import click
+
+from . import app, worker
+from .chassis import commands, database
+from .chassis.environment import read_or_exit
+from .settings import Settings
+
+
+@click.group()
+@click.version_option(package_name="notifications")
+def main() -> None:
+    """notifications: tells people, and the log, what happened."""
+
+
+commands.add_common(
+    main,
+    connect=lambda: database.connect(read_or_exit(Settings).mongo_url),
+    work=lambda: worker.work(read_or_exit(Settings)),
+    contract=app.make_contract,
+    documents=(),
+)

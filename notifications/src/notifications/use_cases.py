@@ -1,0 +1,96 @@
+"""What notifications does, verb by verb."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mongoengine import Q
+
+from .chassis import cursors
+from .chassis.logs import log
+from .errors import NotificationNotFound
+from .events import HEARS
+from .messages import message
+from .models import Notification
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a list, and where the next begin (None: there are none)."""
+
+    items: list[Notification]
+    next_cursor: str | None
+
+
+def tell_customer(event: dict[str, Any]) -> None:
+    """Tell the customer of an order what happened to it; a repeat changes nothing."""
+    kind, data = event["type"], event["data"]
+    title, text = message(kind, data)
+    read = HEARS[kind]["properties"].keys() - {"customer_id"}
+    _send(
+        Notification(
+            user_id=data["customer_id"],
+            kind=kind,
+            title=title,
+            text=text,
+            data={key: value for key, value in data.items() if key in read},
+            event_id=event["id"],
+        )
+    )
+
+
+def send_alert(user_id: str, title: str, text: str) -> Notification:
+    """Tell one person something by hand."""
+    alert = Notification(
+        user_id=user_id, kind="alert", title=title, text=text, event_id=str(uuid.uuid4())
+    )
+    _send(alert)
+    return alert
+
+
+def list_notifications(user_id: str, unread: bool, limit: int, cursor: str | None) -> Page:
+    """A person's notifications, newest first. Raises InvalidCursor."""
+    filters = {"user_id": user_id, "unread": unread}
+    found = Notification.objects(user_id=user_id)
+    if unread:
+        found = found.filter(read_at=None)
+    if cursor:
+        key, pk = cursors.read(cursor, "newest", filters, int)
+        try:
+            moment = _EPOCH + key * _MS
+        except OverflowError:
+            raise cursors.InvalidCursor from None
+        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
+    rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
+    if len(rows) <= limit:
+        return Page(rows, None)
+    last = rows[limit - 1]
+    after = cursors.write("newest", filters, (last.created_at - _EPOCH) // _MS, last.id)
+    return Page(rows[:limit], after)
+
+
+def read_notification(notification_id: str, user_id: str) -> Notification:
+    """A person's notification, marked as read; a repeat changes nothing.
+
+    Raises NotificationNotFound.
+    """
+    if found := Notification.mark_read(notification_id, user_id):
+        return found
+    raise NotificationNotFound
+
+
+def _send(notification: Notification) -> None:
+    if notification.keep():
+        log.info(
+            "notification.sent",
+            kind=notification.kind,
+            notification_id=notification.id,
+            user_id=notification.user_id,
+            event_id=notification.event_id,
+        )

@@ -1,0 +1,35 @@
+"""The contract, and what is served beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from notifications.app import make_contract
+from notifications.chassis import health
+
+CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", Path(__file__).parents[2] / "contracts"))
+
+
+def test_the_committed_contract_is_what_the_app_promises():
+    assert (CONTRACTS / "notifications.openapi.json").read_bytes() == make_contract()
+
+
+def test_serves_its_contract_and_a_page_to_explore_it(client):
+    assert client.get("/openapi.json").data == make_contract()
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    for asset in ("swagger-ui-bundle.js", "start.js", "notifications.openapi.json"):
+        assert client.get(f"/docs/{asset}", buffered=True).status_code == 200
+
+
+def test_tells_whether_it_is_alive_and_what_it_lacks(client):
+    assert client.get("/health/live").json == {"status": "ok", "checks": {}}
+    health.WorkerBeat.objects.delete()
+    ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json["status"] == "degraded"
+    health.beat(True)
+    assert client.get("/health/ready").json["status"] == "ok"
+    health.say_goodbye()

@@ -1,0 +1,1 @@
+"""users: who people are."""

@@ -1,0 +1,63 @@
+"""How often one may try to log in, counted in Redis by all processes together."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limiter, RateLimitExceeded
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from .chassis.problems import problem
+from .settings import Settings
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Count by address, and by address and e-mail; while Redis is away, each process alone."""
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
+        )
+    limiter = Limiter(
+        key_func=_address,
+        app=app,
+        storage_uri=settings.cache_url,
+        storage_options={"socket_timeout": 0.1, "socket_connect_timeout": 0.1},  # type: ignore[dict-item]
+        strategy="moving-window",
+        in_memory_fallback_enabled=True,
+        key_prefix="users.logins",
+    )
+
+    @limiter.limit(settings.login_address_limit)
+    @limiter.limit(settings.login_limit, key_func=_address_and_email)
+    def count() -> None:
+        """Nothing more than to be counted."""
+
+    app.extensions["count_login"] = count
+    app.register_error_handler(RateLimitExceeded, lambda _: _refuse(limiter))
+
+
+def count_login(email: str) -> None:
+    """Count a log-in; too many raise what is answered with 429."""
+    g.login_email = email
+    current_app.extensions["count_login"]()
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _address_and_email() -> str:
+    # not the e-mail itself: what is counted is logged, and kept in Redis
+    return f"{_address()} {hashlib.sha256(g.login_email.encode()).hexdigest()[:16]}"
+
+
+def _refuse(limiter: Limiter) -> Response:
+    reset_at = limiter.current_limit.reset_at if limiter.current_limit else 0
+    seconds = max(1, round(reset_at - time.time()))
+    return problem(
+        429,
+        "Too many log-ins from here; wait before the next one.",
+        headers={"Retry-After": str(seconds)},
+    )

@@ -1,0 +1,28 @@
+"""Events out: the second process of users."""
+
+from __future__ import annotations
+
+from . import events
+from .chassis import database, logs, process
+from .chassis.relay import Relay
+from .models import Session, User
+from .settings import Settings
+
+DOCUMENTS = (User, Session)
+HOUR = 3600.0
+
+
+def make_relay(settings: Settings) -> Relay:
+    """What publishes the events of users."""
+    return Relay(settings.broker_url, events.SERVICE, DOCUMENTS, events.MUST_BE_HEARD)
+
+
+def work(settings: Settings) -> None:
+    """Publish, and forget old sessions, until told to stop."""
+    logs.configure(events.SERVICE, settings.log_level)
+    database.connect(settings.mongo_url)
+    process.run(
+        relay=make_relay(settings),
+        cache_url=settings.cache_url,
+        tasks=[process.Task(Session.forget_expired, HOUR)],
+    )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +29,7 @@ from gateway.app import create_app
 from gateway.contract import SERVICES
 from gateway.settings import Settings
 
+HERE = Path(__file__).parent
 KEY = rsa.generate_private_key(65537, 2048)
 CLOSED = "http://127.0.0.1:1"  # nobody listens there
 Answer = Callable[["Handler"], None]
@@ -145,26 +153,90 @@ def contracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def settings(services: dict[str, Service], contracts: Path) -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def settings(_running: dict[str, Service], contracts: Path) -> dict[str, Any]:
     """Settings to start from; nothing is counted in Redis."""
-    urls = {f"{name}_url": service.url for name, service in services.items()}
-    jwks = f"{services['users'].url}/.well-known/jwks.json"
     return {
-        **urls, "jwks_url": jwks, "cache_url": "memory://", "contracts_dir": str(contracts),
+        **{f"{name}_url": service.url for name, service in _running.items()},
+        "jwks_url": f"{_running['users'].url}/.well-known/jwks.json",
+        "cache_url": "memory://",
+        "rate_limit": "100000/minute",
+        "contracts_dir": str(contracts),
         "log_level": "WARNING",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
-def make_app(settings: dict[str, Any]) -> Callable[..., Flask]:
-    """Makes a gateway with some settings changed."""
-    return lambda **changed: create_app(Settings(**{**settings, **changed}))
+def make_app(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> Iterator[Callable[..., Flask]]:
+    """Makes gateways with some settings changed, to be called in this process."""
+    made = []
+
+    def make(**changed: Any) -> Flask:
+        made.append(create_app(Settings(**{**settings, **changed})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        for upstream in app.extensions["upstreams"].values():
+            upstream.close()
 
 
 @pytest.fixture
 def client(make_app: Callable[..., Flask]) -> FlaskClient:
     return make_app().test_client()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def serving(settings: dict[str, Any]) -> Iterator[str]:
+    """The URL of a gateway under gunicorn, as in life."""
+    bind = f"127.0.0.1:{free_port()}"
+    program = Path(sys.executable).with_name("gunicorn")
+    command = [program, "-c", "gunicorn.conf.py", "gateway.app:create_app()"]
+    environ = {"PATH": os.environ["PATH"], "BIND": bind}
+    environ |= {name.upper(): str(value) for name, value in settings.items()}
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(
+            command, env=environ, cwd=HERE.parent, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        for _ in range(1000):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://{bind}/health/live").close()
+                break
+            time.sleep(0.02)
+            if process.poll() is not None:
+                output.seek(0)
+                raise AssertionError(output.read())
+        yield f"http://{bind}"
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def _gateway(settings: dict[str, Any]) -> Iterator[str]:
+    with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
+def gateway(_gateway: str, services: dict[str, Service]) -> str:
+    """The URL of a gateway in front of `services`."""
+    return _gateway
 
 
 def make_token(key: Any = KEY, kid: str | None = "k1", algorithm: str = "RS256", **claims) -> str:

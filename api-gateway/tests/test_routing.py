@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Service
 from flask.testing import FlaskClient
 
+from conftest import Service
 from gateway.routing import TABLE, Row
 
 

@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     cors.init_app(app, settings.cors_origins)
     limiter = limits.init_app(app, settings)
     costly = limits.costly(limiter, settings)
-    upstreams = _upstreams(settings)
+    upstreams = app.extensions["upstreams"] = _upstreams(settings)
     for row in TABLE:
         view = _view(row, upstreams)
         if row.costly:

@@ -112,6 +112,10 @@ class Upstream:
                 raise self._failed(ServiceSilent, error, "did not answer in time") from error
             raise self._failed(ServiceAway, error, "broke off") from error
 
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._pool.close()
+
     def _send(self, row: Row) -> urllib3.BaseHTTPResponse:
         body, framing = _body(row.body)
         headers = {**_request_headers(), **framing, ":path": _target()}

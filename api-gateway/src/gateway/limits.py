@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, request
-from flask_limiter import Limiter
+from flask import Flask, Response, request
+from flask_limiter import HeaderNames, Limiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -18,6 +18,7 @@ _REDIS = {
     "socket_timeout": 0.1,
     "retry": Retry(NoBackoff(), 0),
 }
+_SECONDS = "X-RateLimit-Retry-After"
 
 
 def address() -> str:
@@ -27,6 +28,7 @@ def address() -> str:
 
 def init_app(app: Flask, settings: Settings) -> Limiter:
     """Limit all requests of an address taken together."""
+    app.after_request(_say_when_to_come_back)
     limiter = Limiter(
         address,
         app=app,
@@ -35,6 +37,7 @@ def init_app(app: Flask, settings: Settings) -> Limiter:
         storage_options=_REDIS,
         key_prefix="gateway",
         headers_enabled=True,
+        header_name_mapping={HeaderNames.RETRY_AFTER: _SECONDS},
         in_memory_fallback_enabled=True,
         swallow_errors=True,
     )
@@ -46,3 +49,11 @@ def init_app(app: Flask, settings: Settings) -> Limiter:
 def costly(limiter: Limiter, settings: Settings) -> Callable[[Any], Any]:
     """A decorator that counts a view among those that make users hash a password."""
     return limiter.shared_limit(settings.login_rate_limit, scope="costly")
+
+
+def _say_when_to_come_back(response: Response) -> Response:
+    """flask-limiter would send Retry-After with every answer, and instead of a service's own."""
+    seconds = response.headers.pop(_SECONDS, None)
+    if response.status_code == 429 and seconds:
+        response.headers.setdefault("Retry-After", seconds)
+    return response

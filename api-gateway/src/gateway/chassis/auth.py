@@ -100,7 +100,7 @@ def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -
     )
     jwt = JWTManager(app)
     jwt.decode_key_loader(lambda header, _: find_key(header.get("kid") or ""))
-    jwt.token_verification_loader(lambda _, claims: CLAIMS <= claims.keys())
+    jwt.token_verification_loader(lambda _, c: all(c.get(name) is not None for name in CLAIMS))
     jwt.unauthorized_loader(lambda _: _refuse("Send an access token: Authorization: Bearer …"))
     jwt.invalid_token_loader(lambda _: _refuse("The access token is not valid."))
     jwt.token_verification_failed_loader(lambda *_: _refuse("The access token lacks claims."))

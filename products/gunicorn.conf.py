@@ -1,0 +1,19 @@
+"""How gunicorn serves products: `gunicorn -c gunicorn.conf.py 'products.app:create_app()'`."""
+
+import os
+
+from products.chassis.environment import read_or_exit
+from products.settings import Settings
+
+read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
+
+bind = os.environ.get("BIND", "127.0.0.1:8002")
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+worker_class = "gthread"
+threads = int(os.environ.get("THREADS", "8"))
+timeout = 30
+graceful_timeout = 20
+keepalive = 75  # the gateway keeps its connections
+accesslog = None  # the app logs each request as JSON
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

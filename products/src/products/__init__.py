@@ -1,0 +1,1 @@
+"""products: what is for sale, and how many are left."""

@@ -1,0 +1,6 @@
+"""What every service stands on: settings, logs, problems, tokens, events in and out, health.
+
+The same files stand in every service (the microservice-chassis pattern), because services share
+nothing but contracts. The origin is orders/src/orders/chassis; `make chassis` copies it, and a
+check compares the bytes. Nothing here knows which service it is in.
+"""

@@ -1,0 +1,139 @@
+"""Who is calling, and what they may do: the check of access tokens. Closed unless opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, request
+from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from jwt import InvalidTokenError, PyJWKClient
+from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError
+from structlog.contextvars import bind_contextvars
+
+from .problems import problem
+
+ALGORITHM = "RS256"  # the cheapest to verify, and everybody but users only verifies
+CLAIMS = {"iss", "aud", "sub", "exp", "iat", "jti", "sid", "ver", "roles"}
+
+View = TypeVar("View", bound=Callable[..., Any])
+FindKey = Callable[[str], Any]
+
+
+class UnknownKey(InvalidTokenError):
+    """The token names no key, or one that nobody published."""
+
+
+class KeysUnavailable(Exception):
+    """The public keys cannot be had just now, so no token can be judged."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The person a valid access token speaks for."""
+
+    id: str
+    roles: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+
+def public(view: View) -> View:
+    """Open a view to everybody; without this a view needs a valid access token."""
+    view.access = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def requires(role: str) -> Callable[[View], View]:
+    """Open a view only to callers who have the role."""
+
+    def decorator(view: View) -> View:
+        view.access = role  # type: ignore[attr-defined]
+        return view
+
+    return decorator
+
+
+def access_of(view: Callable[..., Any]) -> str | None:
+    """ "public", a role, or None for any valid token."""
+    return getattr(view, "access", None)
+
+
+def caller() -> Caller:
+    """Who sent this request. Only for views that are not public."""
+    claims = get_jwt()
+    return Caller(claims["sub"], frozenset(claims["roles"]))
+
+
+def published_keys(jwks_url: str) -> FindKey:
+    """Finds public keys where `users` publishes them; remembers them for ten minutes."""
+    client = PyJWKClient(jwks_url, lifespan=600, timeout=2, cooldown_duration=5)
+
+    def find(kid: str) -> Any:
+        try:
+            return client.get_signing_key(kid).key
+        except PyJWKClientConnectionError as error:
+            raise KeysUnavailable("The keys that tokens are checked with are away.") from error
+        except PyJWKClientError as error:
+            raise UnknownKey("The token is signed with a key that is not known.") from error
+
+    return find
+
+
+def init_app(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> None:
+    """Check the token of every request, unless its view is public."""
+    check_tokens(app, issuer=issuer, audience=audience, find_key=find_key)
+    app.before_request(_admit)
+
+
+def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> None:
+    """Set up what a valid token is, and the one answer to all that are not."""
+    app.config.update(
+        JWT_ALGORITHM=ALGORITHM,
+        JWT_DECODE_ISSUER=issuer,
+        JWT_DECODE_AUDIENCE=audience,
+        JWT_ENCODE_ISSUER=issuer,
+        JWT_ENCODE_AUDIENCE=audience,
+    )
+    jwt = JWTManager(app)
+    jwt.decode_key_loader(lambda header, _: find_key(header.get("kid") or ""))
+    jwt.token_verification_loader(lambda _, c: all(c.get(name) is not None for name in CLAIMS))
+    jwt.unauthorized_loader(lambda _: _refuse("Send an access token: Authorization: Bearer …"))
+    jwt.invalid_token_loader(lambda _: _refuse("The access token is not valid."))
+    jwt.token_verification_failed_loader(lambda *_: _refuse("The access token lacks claims."))
+    jwt.expired_token_loader(lambda *_: _refuse("The access token has expired."))
+    jwt.revoked_token_loader(lambda *_: _refuse("The session of this token has ended."))
+    app.register_error_handler(
+        KeysUnavailable, lambda error: problem(503, str(error), headers={"Retry-After": "1"})
+    )
+
+
+def verify() -> Caller:
+    """The caller of this request; raises what `check_tokens` answers with 401 or 503."""
+    try:
+        verify_jwt_in_request()
+    except (AttributeError, TypeError, ValueError) as error:
+        # a token whose parts are JSON, but not of a token's shape
+        raise InvalidTokenError("not a token") from error
+    who = caller()
+    bind_contextvars(user_id=who.id)
+    return who
+
+
+def _admit() -> Response | None:
+    if request.endpoint is None:
+        return None  # no such route: Flask answers 404 or 405
+    access = access_of(current_app.view_functions[request.endpoint])
+    if access == "public":
+        return None
+    who = verify()
+    if access is not None and access not in who.roles:
+        return problem(403, f"This needs the role {access}.")
+    return None
+
+
+def _refuse(detail: str) -> Response:
+    return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,45 @@
+"""Cursors: where a page of a list ended, and which list it was."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class InvalidCursor(ValueError):
+    """The cursor is not one, or belongs to another query."""
+
+    def __init__(self) -> None:
+        super().__init__("The cursor is not one of this query's; start without it.")
+        self.errors = [{"pointer": "query/cursor", "message": "Not a cursor of this query."}]
+
+
+def write(sort: str, filters: Mapping[str, Any], key: Any, pk: str) -> str:
+    """The cursor behind the row with sort key `key` (anything JSON has) and id `pk`."""
+    parts = json.dumps([sort, _hash(filters), key, pk], separators=(",", ":"))
+    return base64.urlsafe_b64encode(parts.encode()).decode().rstrip("=")
+
+
+def read(text: str, sort: str, filters: Mapping[str, Any], kind: type) -> tuple[Any, str]:
+    """(key, id) of the row that the page before ended with; the key is a `kind`.
+
+    Raises InvalidCursor, also for a cursor of another sort or other filters.
+    """
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        its_sort, its_hash, key, pk = json.loads(base64.urlsafe_b64decode(padded))
+        str(pk).encode()  # fails for half a character, which no database takes
+    except (ValueError, TypeError):
+        raise InvalidCursor from None
+    same = its_sort == sort and its_hash == _hash(filters)
+    if not same or type(key) is not kind or not isinstance(pk, str):
+        raise InvalidCursor
+    return key, pk
+
+
+def _hash(filters: Mapping[str, Any]) -> str:
+    text = json.dumps(filters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,85 @@
+"""Reads a service's settings from the environment, once, and says in a sentence what is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or unreadable; the text says which and what to do."""
+
+
+def setting(about: str, *, default: Any = MISSING, secret: bool = False) -> Any:
+    """A field of a settings dataclass. Without a default it must be set; secrets are not shown."""
+    return field(default=default, repr=not secret, metadata={"about": about})
+
+
+def read(settings: type[T], environ: Mapping[str, str] = os.environ) -> T:
+    """The settings in `environ`: each from NAME, or from the file that NAME_FILE names.
+
+    Raises SettingsError for one that is missing, cannot be read, or is not known (a variable
+    whose first word is that of a setting, such as MONGO_URI beside MONGO_URL, is a mistake).
+    """
+    known = {f.name.upper(): f for f in fields(settings)}  # type: ignore[arg-type]
+    families = {name.split("_")[0] for name in known}
+    for name in environ:
+        if name.split("_")[0] in families and name.removesuffix("_FILE") not in known:
+            raise SettingsError(f"{name} is not a setting; known are {', '.join(sorted(known))}.")
+    types = get_type_hints(settings)
+    values = {}
+    for name, known_field in known.items():
+        text = _text(name, environ)
+        if text is not None:
+            values[known_field.name] = _parse(name, text, types[known_field.name])
+        elif known_field.default is MISSING:
+            raise SettingsError(f"{name} is not set: {known_field.metadata['about']}.")
+    return settings(**values)
+
+
+def read_or_exit(settings: type[T]) -> T:
+    """As `read`, but a mistake ends the process with its sentence and exit status 2."""
+    try:
+        return read(settings)
+    except SettingsError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def describe(settings: type) -> list[tuple[str, str, str]]:
+    """(name, default or "required", about) of every setting, for help and reference pages."""
+    return [(f.name.upper(), _default(f), f.metadata["about"]) for f in fields(settings)]
+
+
+def _default(known: Field) -> str:
+    if known.default is MISSING:
+        return "required"
+    if isinstance(known.default, tuple):
+        return ",".join(str(part) for part in known.default)
+    return str(known.default)
+
+
+def _text(name: str, environ: Mapping[str, str]) -> str | None:
+    if (path := environ.get(f"{name}_FILE")) is None:
+        return environ.get(name) or None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE cannot be read: {error}.") from None
+
+
+def _parse(name: str, text: str, kind: Any) -> Any:
+    try:
+        if kind == tuple[float, ...]:
+            return tuple(float(part) for part in text.split(","))
+        if kind == tuple[str, ...]:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return kind(text)
+    except ValueError:
+        raise SettingsError(f"{name} cannot be read as {kind}: {text!r}.") from None

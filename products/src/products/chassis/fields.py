@@ -1,0 +1,33 @@
+"""Fields for values from outside, where marshmallow's own let through what a database refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+
+class Integer(fields.Integer):
+    """A JSON integer: no "3", no 3.0, no true."""
+
+    def __init__(self, *, low: int, high: int, **options: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(low, high), **options)
+
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **options)
+
+
+class Text(fields.String):
+    """A string of bounded length that every database and every UTF-8 reader can keep."""
+
+    def __init__(self, *, low: int = 1, high: int, **options: Any) -> None:
+        checks = [validate.Length(low, high), *options.pop("also", ())]
+        super().__init__(validate=checks, **options)
+
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> str:
+        text = super()._deserialize(value, *args, **options)
+        if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValidationError("Has characters that cannot be stored.")
+        return text

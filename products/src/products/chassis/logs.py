@@ -1,0 +1,97 @@
+"""Logs: one JSON object a line, with the request and the trace it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+import uuid
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+log = structlog.get_logger()
+
+
+def configure(service: str, level: str = "INFO") -> None:
+    """Send every log line of this process, libraries included, to stdout as JSON."""
+
+    def name_the_service(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        event.setdefault("service", service)
+        return event
+
+    shared = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        name_the_service,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("pymongo", "kombu", "amqp", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    gunicorn = logging.getLogger("gunicorn.error")
+    gunicorn.handlers, gunicorn.propagate = [], True
+
+
+def init_app(app: Flask) -> None:
+    """Give each request an id and a trace, return the id, and log one line when it is answered."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def trace_of(traceparent: str | None) -> str | None:
+    """The trace id in a W3C traceparent, or None where there is none to be read."""
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    return found[1] if found else None
+
+
+def new_traceparent(trace_id: str | None = None) -> str:
+    """A W3C traceparent with a fresh span, of the given trace or of a new one."""
+    return f"00-{trace_id or uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    trace_id = trace_of(request.headers.get("traceparent")) or uuid.uuid4().hex
+    clear_contextvars()
+    bind_contextvars(request_id=g.request_id, trace_id=trace_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    say = log.debug if request.path.startswith("/health") else log.info
+    say(
+        "request",
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else "-",
+        status=response.status_code,
+        duration_ms=round((time.perf_counter() - g.began) * 1000, 1),
+    )
+    return response

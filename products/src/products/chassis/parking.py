@@ -1,0 +1,89 @@
+"""Parking: events that failed wait in the service's own database to be tried again.
+
+So retries and dead events work alike on every broker, and one that fails blocks nobody behind it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import mongoengine as me
+
+from .logs import log
+from .outbox import now
+
+LEASE_SECONDS = 60  # how long one worker has for a parked event before another may take it
+
+
+class ParkedEvent(me.Document):
+    """An event that failed: tried again at `next_at`, until it is dead."""
+
+    id = me.StringField(primary_key=True)
+    type = me.StringField(required=True)
+    event = me.StringField()  # the JSON as it came: it may hold what no database takes
+    attempts = me.IntField(default=0)
+    error = me.StringField()
+    parked_at = me.DateTimeField(default=now)
+    next_at = me.DateTimeField()
+    dead = me.BooleanField(default=False)
+    meta = {"collection": "parked_events", "indexes": [("dead", "next_at")]}
+
+
+class Parking:
+    """Keeps failed events; `retry_delays` are the seconds from each try to the next."""
+
+    def __init__(self, retry_delays: Sequence[float]) -> None:
+        self.retry_delays = retry_delays
+
+    def park(self, event: dict[str, Any], text: str, error: Exception) -> None:
+        """Keep an event that failed for the first time, as its JSON `text`.
+
+        A repeat changes only the error.
+        """
+        ParkedEvent.objects(pk=event["id"]).update_one(
+            upsert=True,
+            set_on_insert__type=str(event.get("type")),
+            set_on_insert__event=text,
+            set_on_insert__attempts=1,
+            set_on_insert__parked_at=now(),
+            set_on_insert__next_at=self._next(1),
+            set_on_insert__dead=not self.retry_delays,
+            set__error=repr(error)[:1000],
+        )
+        _say("event.parked", str(event.get("type")), event["id"], 1, error)
+
+    def claim(self) -> ParkedEvent | None:
+        """One event whose time has come, for this worker alone while the lease lasts."""
+        lease = now() + timedelta(seconds=LEASE_SECONDS)
+        due = ParkedEvent.objects(dead=False, next_at__lte=now())
+        return due.modify(set__next_at=lease, inc__attempts=1, new=True)
+
+    def put_off(self, parked: ParkedEvent, error: Exception) -> None:
+        """Wait for the next try, or declare it dead when that was the last."""
+        dead = parked.attempts > len(self.retry_delays)
+        ParkedEvent.objects(pk=parked.id).update_one(
+            set__error=repr(error)[:1000],
+            set__dead=dead,
+            set__next_at=self._next(parked.attempts),
+        )
+        name = "event.dead" if dead else "event.parked"
+        _say(name, parked.type, parked.id, parked.attempts, error)
+
+    def _next(self, attempts: int) -> Any:
+        delays = self.retry_delays or (0.0,)
+        delay = delays[min(attempts, len(delays)) - 1]
+        return now() + timedelta(seconds=delay * random.uniform(0.8, 1.2))  # noqa: S311 — jitter
+
+
+def redrive(event_id: str | None = None) -> int:
+    """Let one parked or dead event, or all of them, be tried again now; how many there were."""
+    chosen = ParkedEvent.objects(pk=event_id) if event_id else ParkedEvent.objects
+    return chosen.update(set__dead=False, set__attempts=0, set__next_at=now())
+
+
+def _say(name: str, kind: str, event_id: str, attempts: int, error: Exception) -> None:
+    log.warning(name, event_type=kind, event_id=event_id, attempts=attempts,
+                error=repr(error)[:300])  # fmt: skip

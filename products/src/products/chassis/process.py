@@ -1,0 +1,99 @@
+"""The worker process: relay, consumer and timed tasks in threads, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from . import health, wake
+from .inbox import Consumer, Inbox
+from .logs import log
+from .relay import Relay
+
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do again and again: `run`, every `seconds`."""
+
+    run: Callable[[], object]
+    seconds: float
+
+
+def run(
+    *,
+    relay: Relay,
+    cache_url: str,
+    inbox: Inbox | None = None,
+    tasks: Sequence[Task] = (),
+    stop: threading.Event | None = None,
+) -> None:
+    """Work until SIGTERM or SIGINT: what is in hand is finished, nothing new is begun."""
+    stop = stop or _stop_at_signals()
+    consumer = Consumer(relay.url, inbox, stop) if inbox else None
+
+    def connected() -> bool:
+        return relay.connected and (consumer is None or consumer.connected)
+
+    every = [Task(_Pulse(connected), 0.5), *tasks]
+    work: list[tuple[Callable, tuple]] = [
+        (relay.run, (stop,)),
+        (wake.listen, (cache_url, relay.service, relay.woken, stop)),
+    ]
+    if inbox and consumer:
+        every.append(Task(inbox.retry_due, 0.5))
+        work.append((consumer.run_until_stopped, ()))
+        inbox.on_handled = relay.woken.set  # what a handler wrote leaves at once
+    work += [(_repeat, (task, stop)) for task in every]
+    threads = [threading.Thread(target=what, args=args, daemon=True) for what, args in work]
+    for thread in threads:
+        thread.start()
+    log.info("worker.started")
+    while not stop.wait(1):
+        for thread in threads:
+            if not thread.is_alive():  # a defect: better to be restarted than to limp
+                raise SystemExit("a thread of the worker ended")
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    try:
+        health.say_goodbye()
+    except Exception as error:  # the edge: the database may be gone already
+        log.warning("goodbye.unsaid", error=type(error).__name__)
+    log.info("worker.stopped")
+
+
+class _Pulse:
+    """Says that the worker is alive: now and then, and at once when the broker comes or goes."""
+
+    def __init__(self, connected: Callable[[], bool]) -> None:
+        self.connected = connected
+        self.said: bool | None = None
+        self.due = 0.0
+
+    def __call__(self) -> None:
+        connected = self.connected()
+        if connected != self.said or time.monotonic() >= self.due:
+            health.beat(connected)
+            self.said, self.due = connected, time.monotonic() + health.BEAT_SECONDS
+
+
+def _stop_at_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # not in the handler itself: it may have interrupted whoever holds the event's lock
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
+    return stop
+
+
+def _repeat(task: Task, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            task.run()
+        except Exception as error:  # the edge: a task that failed is tried again next time
+            log.warning("task.failed", error=repr(error))
+        stop.wait(task.seconds)

@@ -1,0 +1,135 @@
+"""The relay: publishes what is due in the outboxes, and takes it out when the broker has it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from kombu import Connection, Producer
+from pymongo.collection import Collection
+
+from . import broker
+from .logs import log, trace_of
+from .outbox import OutboxDocument, now
+
+POLL_SECONDS = 0.5
+UNHEARD_SECONDS = 5.0  # how long an event that no queue takes waits before it is tried again
+MEDIA_TYPE = "application/cloudevents+json"
+
+OnSent = Callable[[dict[str, Any]], None]
+
+
+class Unheard(Exception):
+    """No queue is bound to an event that somebody must hear."""
+
+
+class Relay:
+    """Publishes the outboxes of some kinds of document.
+
+    `must_be_heard` are the event types that wait while no queue is bound to them; the others are
+    told to whoever is there. `on_sent` is called with each event that left.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        documents: Sequence[type[OutboxDocument]],
+        must_be_heard: frozenset[str],
+        on_sent: OnSent | None = None,
+    ) -> None:
+        self.url, self.service, self.documents = url, service, documents
+        self.must_be_heard = must_be_heard
+        self.on_sent = on_sent
+        self.woken = threading.Event()
+        self.connected = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop`, whatever the broker and the database do."""
+        pause = 0.2
+        while not stop.is_set():
+            try:
+                with broker.connect(self.url, self.service) as connection:
+                    connection.ensure_connection(max_retries=1)
+                    self.connected, pause = True, 0.2
+                    self._publish_until(stop, connection)
+            except Exception as error:  # the edge: nothing may end the relay but `stop`
+                self.connected = False
+                log.warning("relay.interrupted", error=repr(error), retry_in_s=pause)
+                stop.wait(pause)
+                pause = min(pause * 2, 5.0)
+
+    def _publish_until(self, stop: threading.Event, connection: Connection) -> None:
+        returned: list[Any] = []
+        producer = Producer(connection, on_return=lambda *args: returned.append(args))
+        while not stop.is_set():
+            self.woken.clear()
+            if not self.publish_due(producer, returned):
+                broker.keep_alive(self.url, connection)
+                self.woken.wait(POLL_SECONDS)
+
+    def publish_due(self, producer: Producer, returned: list[Any]) -> int:
+        """Publish all that is due now; the number of events that left."""
+        sent = 0
+        for document in self.documents:
+            collection = document._get_collection()
+            due = {"outbox.due": {"$lte": now()}}
+            for found in collection.find(due, {"outbox": 1}).limit(100):
+                for waiting in found["outbox"]:
+                    if waiting["due"] <= now():
+                        sent += self._send(producer, returned, collection, found["_id"], waiting)
+        return sent
+
+    def _send(
+        self,
+        producer: Producer,
+        returned: list[Any],
+        collection: Collection,
+        pk: str,
+        waiting: dict[str, Any],
+    ) -> int:
+        event = waiting["event"]
+        here = {"_id": pk, "outbox.id": waiting["id"]}
+        try:
+            self._publish(producer, returned, event)
+        except Unheard:
+            log.warning("event.unheard", event_type=event["type"], event_id=event["id"])
+            later = now() + timedelta(seconds=UNHEARD_SECONDS)
+            collection.update_one(here, {"$set": {"outbox.$.due": later}})
+            return 0
+        if broker.is_rabbitmq(self.url) or waiting.get("sent"):
+            collection.update_one({"_id": pk}, {"$pull": {"outbox": {"id": waiting["id"]}}})
+        else:
+            later = now() + timedelta(seconds=broker.RESEND_SECONDS)
+            collection.update_one(here, {"$set": {"outbox.$.due": later, "outbox.$.sent": True}})
+        log.info(
+            "event.published",
+            event_type=event["type"],
+            event_id=event["id"],
+            subject=event["subject"],
+            trace_id=trace_of(event.get("traceparent")),
+        )
+        if self.on_sent:
+            self.on_sent(event)
+        return 1
+
+    def _publish(self, producer: Producer, returned: list[Any], event: dict[str, Any]) -> None:
+        """Raises what the broker raised (a nack, a lost connection), or Unheard."""
+        returned.clear()
+        producer.publish(
+            json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode(),
+            exchange=broker.EXCHANGE,
+            declare=[broker.EXCHANGE],  # there may be no listener yet that did it
+            routing_key=event["type"],
+            message_id=event["id"],
+            content_type=MEDIA_TYPE,  # given, so that Kombu leaves the bytes alone
+            content_encoding="utf-8",
+            delivery_mode=2,
+            mandatory=event["type"] in self.must_be_heard,
+            timeout=10,
+        )
+        if returned:  # RabbitMQ confirms even what it could not route
+            raise Unheard(event["type"])

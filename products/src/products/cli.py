@@ -1,0 +1,27 @@
+"""The commands of products."""
+
+from __future__ import annotations
+
+import click
+
+from . import app, worker
+from .chassis import commands, database
+from .chassis.environment import read_or_exit
+from .models import Product
+from .reservations import Reservation
+from .settings import Settings
+
+
+@click.group()
+@click.version_option(package_name="products")
+def main() -> None:
+    """products: what is for sale, and how many are left."""
+
+
+commands.add_common(
+    main,
+    connect=lambda: database.connect(read_or_exit(Settings).mongo_url),
+    work=lambda: worker.work(read_or_exit(Settings)),
+    contract=app.make_contract,
+    documents=(Reservation, Product),
+)

@@ -1,0 +1,159 @@
+"""Shapes on the wire."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from .chassis.fields import Integer, Text
+from .models import MAX_AMOUNT, MAX_STOCK, Price
+from .use_cases import SORTS
+
+
+class _Like(validate.Regexp):
+    """A pattern for the whole text; Python's `$` alone lets a line break follow."""
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]
+        if not self.regex.fullmatch(value):
+            raise ma.ValidationError(self.error)
+        return value
+
+
+_NOT_BLANK = _Like(r"^\S(.*\S)?$", error="One line, with no white space around it.")
+_SKU = _Like(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", error="Letters, digits and . _ -")
+_CURRENCY = _Like("^[A-Z]{3}$", error="Three letters, A to Z.")
+
+
+class In(ma.Schema):
+    """What comes in: nothing undeclared."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+
+class PriceInSchema(In):
+    """An amount in minor units: 1999 EUR is 19.99 €."""
+
+    amount = Integer(low=0, high=MAX_AMOUNT, required=True)
+    currency = fields.String(required=True, validate=_CURRENCY)
+
+    @ma.post_load
+    def to_price(self, data: dict, **_: object) -> Price:
+        return Price(**data)
+
+
+class _Whole(fields.Nested):
+    """A nested value that stays whole where the rest may be partial."""
+
+    def _load(self, value: object, partial: object = None) -> object:
+        return super()._load(value, partial=False)
+
+
+class ProductInSchema(In):
+    """A product as an admin writes it."""
+
+    sku = Text(
+        high=64,
+        required=True,
+        also=[_SKU],
+        metadata={"description": "The shop's own number; unique among what is for sale"},
+    )
+    name = Text(high=200, required=True, also=[_NOT_BLANK])
+    description = Text(low=0, high=5000, load_default="")
+    price = _Whole(PriceInSchema, required=True)
+    category = Text(high=100, required=True, also=[_NOT_BLANK])
+    stock = Integer(
+        low=0,
+        high=MAX_STOCK,
+        required=True,
+        metadata={"description": "Free units: without those that orders have"},
+    )
+
+
+class ProductPatchSchema(ProductInSchema):
+    """Some fields of a product."""
+
+    @ma.validates_schema
+    def not_empty(self, data: dict, **_: object) -> None:
+        if not data:
+            raise ma.ValidationError("Name at least one field.")
+
+
+class PriceSchema(ma.Schema):
+    """An amount in minor units: 1999 EUR is 19.99 €."""
+
+    amount = fields.Integer(required=True)
+    currency = fields.String(required=True)
+
+
+class ProductSchema(ma.Schema):
+    """A product that is for sale."""
+
+    id = fields.String(required=True)
+    sku = fields.String(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    price = fields.Nested(PriceSchema, required=True)
+    category = fields.String(required=True)
+    stock = fields.Integer(required=True, metadata={"description": "Free units"})
+    version = fields.Integer(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+
+
+class ProductPageSchema(ma.Schema):
+    """A page of products."""
+
+    items = fields.List(fields.Nested(ProductSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class _Number(fields.Integer):
+    """An integer in a query string: plain digits."""
+
+    def _deserialize(self, value: str, *args: object, **options: object) -> int:
+        if not (value.isascii() and value.isdigit()):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **options)
+
+
+class ProductQuerySchema(In):
+    """Which products, in which order."""
+
+    q = Text(high=100, metadata={"description": "Words that all occur in the product"})
+    id = fields.List(
+        Text(high=64),
+        validate=validate.Length(1, 50),
+        metadata={"description": "Of these, those that are for sale"},
+    )
+    category = Text(high=100)
+    min_price = _Number(
+        validate=validate.Range(0, MAX_AMOUNT),
+        metadata={"description": "In minor units; needs a sort by price"},
+    )
+    max_price = _Number(
+        validate=validate.Range(0, MAX_AMOUNT),
+        metadata={"description": "In minor units; needs a sort by price"},
+    )
+    in_stock = fields.Boolean(truthy={"true"}, falsy={"false"})
+    sort = fields.String(load_default="newest", validate=validate.OneOf(list(SORTS)))
+    limit = _Number(load_default=20, validate=validate.Range(1, 100))
+    cursor = Text(high=512, metadata={"description": "next_cursor of the page before"})
+
+
+class IfMatchSchema(ma.Schema):
+    """Which version a change is made to."""
+
+    if_match = fields.String(
+        data_key="If-Match",
+        metadata={"description": "Required: the ETag that was read, or * for any version"},
+    )
+
+
+class IfNoneMatchSchema(ma.Schema):
+    """Which version the client has."""
+
+    if_none_match = fields.String(
+        data_key="If-None-Match",
+        metadata={"description": "An ETag that was read: answers 304 if nothing has changed"},
+    )

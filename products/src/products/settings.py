@@ -1,0 +1,21 @@
+"""Every environment variable of products, read and checked once."""
+
+from dataclasses import dataclass
+
+from .chassis.environment import setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between one place where products runs and another."""
+
+    mongo_url: str = setting("The database, as mongodb://host:port/products", secret=True)
+    broker_url: str = setting("RabbitMQ (amqp://…), or on a laptop redis://…", secret=True)
+    cache_url: str = setting("Redis, which keeps answers and wakes the worker", secret=True)
+    jwks_url: str = setting("Where users publishes the keys that tokens are checked with")
+    jwt_issuer: str = setting("Whose tokens count", default="shop")
+    jwt_audience: str = setting("For whom tokens must be made", default="shop")
+    log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+    retry_delays: tuple[float, ...] = setting(
+        "Seconds between the tries of an event that failed", default=(1.0, 5.0, 30.0, 120.0, 600.0)
+    )

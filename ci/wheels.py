@@ -101,8 +101,9 @@ def group(pins: list[Pin], files: dict[str, str]) -> dict[str, list[Wheel]]:
 
 
 def only_in_test(run: list[Pin], test: list[Pin]) -> list[Pin]:
-    """What the tests add to what runs."""
-    known = {(pin.name, pin.version) for pin in run}
+    """What the tests add to what runs here; a pin of another system's does not count."""
+    running = [pin for pin in run if any(applies(pin, platform) for platform in PLATFORMS)]
+    known = {(pin.name, pin.version) for pin in running}
     return [pin for pin in test if (pin.name, pin.version) not in known]
 
 

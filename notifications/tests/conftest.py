@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from notifications.app import create_app
+from notifications.chassis import broker
 from notifications.chassis.inbox import Inbox
 from notifications.chassis.outbox import new_event
 from notifications.chassis.parking import ParkedEvent
@@ -196,3 +198,27 @@ def order_event(what: str = "placed", customer_id: str = "ann", **data: Any) -> 
     if what == "placed":
         data.setdefault("total", {"amount": 1999, "currency": "EUR"})
     return new_event("orders", f"order.{what}", order_id, 1, data)
+
+
+@contextmanager
+def publish_to(url: str) -> Iterator[Callable[[bytes, str], None]]:
+    """Publishes bytes as an event of a type, whatever they are."""
+    with broker.connect(url, "test") as connection:
+        producer = connection.Producer()
+        yield lambda body, kind: producer.publish(
+            body,
+            exchange=broker.EXCHANGE,
+            declare=[broker.EXCHANGE],
+            routing_key=kind,
+            content_type="application/cloudevents+json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+        )
+
+
+def forget_queues(url: str, service: str) -> None:
+    """Leave no queue behind on a RabbitMQ that outlives this run."""
+    if broker.is_rabbitmq(url):
+        with broker.connect(url, service) as connection:
+            for queue in (broker.events_queue(url, service, ()), broker.dead_queue(service)):
+                queue(connection.default_channel).delete()

@@ -19,6 +19,7 @@ _DETAILS = {
     415: "Send the body as application/json.",
     422: "Some values are not valid; see errors.",
     500: "Something went wrong here; the request id finds it in the logs.",
+    503: "Something that this needs is away; try again shortly.",
 }
 
 
@@ -68,6 +69,12 @@ def from_http_exception(error: HTTPException) -> Response:
 
 def _from_domain(error: Exception, status: int) -> Response:
     retry_after = getattr(error, "retry_after", 1 if status == 503 else None)
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    ours = type(error).__module__.startswith(f"{__name__.partition('.')[0]}.")
+    if not ours:  # a library's words may name hosts
+        return problem(status, headers=headers)
     name = type(error).__name__
     kebab = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).strip("-")
     return problem(
@@ -75,7 +82,7 @@ def _from_domain(error: Exception, status: int) -> Response:
         str(error) or None,
         type=f"urn:shop:problem:{kebab}",
         errors=getattr(error, "errors", None),
-        headers={"Retry-After": str(retry_after)} if retry_after else None,
+        headers=headers,
     )
 
 

@@ -39,7 +39,7 @@ def run(
     def connected() -> bool:
         return relay.connected and (consumer is None or consumer.connected)
 
-    every = [Task(lambda: health.beat(connected()), health.BEAT_SECONDS), *tasks]
+    every = [Task(_Pulse(connected), 0.5), *tasks]
     work: list[tuple[Callable, tuple]] = [
         (relay.run, (stop,)),
         (wake.listen, (cache_url, relay.service, relay.woken, stop)),
@@ -60,8 +60,26 @@ def run(
     deadline = time.monotonic() + STOP_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    health.say_goodbye()
+    try:
+        health.say_goodbye()
+    except Exception as error:  # the edge: the database may be gone already
+        log.warning("goodbye.unsaid", error=type(error).__name__)
     log.info("worker.stopped")
+
+
+class _Pulse:
+    """Says that the worker is alive: now and then, and at once when the broker comes or goes."""
+
+    def __init__(self, connected: Callable[[], bool]) -> None:
+        self.connected = connected
+        self.said: bool | None = None
+        self.due = 0.0
+
+    def __call__(self) -> None:
+        connected = self.connected()
+        if connected != self.said or time.monotonic() >= self.due:
+            health.beat(connected)
+            self.said, self.due = connected, time.monotonic() + health.BEAT_SECONDS
 
 
 def _stop_at_signals() -> threading.Event:

@@ -136,6 +136,49 @@ def test_a_body_that_breaks_off_reaches_no_service_whole(
     assert services["orders"].seen == []
 
 
+def test_does_not_wait_for_ever_for_a_client(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> None:
+    with serving({**settings, "client_timeout": 0.2}) as gateway:
+        answer = talk(
+            gateway, "POST /auth/login HTTP/1.1", "Host: x", "Content-Length: 9", body=b"1"
+        )
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert services["users"].seen == []
+
+
+def test_what_is_no_http_is_refused(gateway: str, services: dict[str, Service]) -> None:
+    for odd in (
+        ["Host: x", "Content-Length: 1", "Transfer-Encoding: chunked"],
+        ["Host: x", "Content-Length: 1", "Content-Length: 2"],
+        ["Host: x", "Content-Length: x"],
+        ["Host: x", "Content-Length: -1"],
+        ["Host: x", "Transfer-Encoding: gzip, nonsense"],
+        ["Host: x", "Bad Name: 1"],
+    ):
+        start = ["POST /auth/login HTTP/1.1", "Connection: close"]
+        answer = talk(gateway, *start, *odd, body=b"0\r\n")
+        assert answer[9:10] in (b"4", b"5") and answer[9:12] != b"500"
+    assert services["users"].reached == 0
+
+
+def test_odd_requests_are_never_a_500(gateway: str, services: dict[str, Service]) -> None:
+    for line, host in (
+        ("GET /products?q=é\x7f HTTP/1.1", "x"),
+        ("GET /products?q=\x01 HTTP/1.1", "x"),
+        ("GET /products?q=a#b HTTP/1.1", "x"),
+        ("GET http://evil.example/products HTTP/1.1", "x"),
+        ("GET //products HTTP/1.1", "x"),
+        ("GET /products HTTP/1.1", "<script>"),
+        ("GET /products HTTP/1.1", "a b:x"),
+        ("GET /products HTTP/1.0", "x"),
+        ("OPTIONS * HTTP/1.1", "x"),
+        ("GET /%ff%fe HTTP/1.1", "x"),
+    ):
+        answer = talk(gateway, line, f"Host: {host}", "Connection: close")
+        assert answer[9:10] in (b"2", b"4"), (line, host, answer)
+
+
 # --- headers --------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     cors.init_app(app, settings.cors_origins)
     limiter = limits.init_app(app, settings)
     costly = limits.costly(limiter, settings)
-    upstreams = app.extensions["upstreams"] = _upstreams(settings)
+    upstreams = {name: Upstream(name, url, settings) for name, url in settings.services.items()}
+    app.extensions["upstreams"] = upstreams
     for row in TABLE:
         view = _view(row, upstreams)
         if row.costly:
@@ -55,13 +56,6 @@ def create_app(settings: Settings | None = None) -> Flask:
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
         )
     return app
-
-
-def _upstreams(settings: Settings) -> dict[str, Upstream]:
-    connections, seconds = settings.upstream_connections, settings.upstream_timeout
-    return {
-        name: Upstream(name, url, connections, seconds) for name, url in settings.services.items()
-    }
 
 
 def _view(row: Row, upstreams: Mapping[str, Upstream]) -> Callable[..., Response]:

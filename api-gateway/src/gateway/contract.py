@@ -12,15 +12,7 @@ from .routing import TABLE, Row, shape
 
 SERVICES = ("users", "products", "orders", "notifications")
 _PUBLIC = "api-gateway.openapi.json"
-_REF = "#/components/"
-_ANSWERED_HERE = {
-    401: "The access token is missing or not valid",
-    413: "The body is larger than this route takes",
-    429: "Too many requests; Retry-After says when to come back",
-    502: "The service cannot be reached",
-    503: "The service is busy, or tokens cannot be checked just now; Retry-After says when",
-    504: "The service did not answer in time",
-}
+_OWN = Path(__file__).with_name("own.openapi.json")
 
 Contract = dict[str, Any]
 
@@ -39,7 +31,7 @@ def published(folder: Path) -> dict[str, bytes]:
 
 
 def read(folder: Path) -> dict[str, Contract]:
-    """The contracts of the services."""
+    """The contracts of the services. Raises ContractError."""
     try:
         return {
             name: json.loads((folder / f"{name}.openapi.json").read_bytes()) for name in SERVICES
@@ -56,86 +48,38 @@ def export(contract: Contract) -> bytes:
 
 def union(contracts: Mapping[str, Contract]) -> Contract:
     """The contract of the gateway. Raises ContractError."""
-    merged = _Merged()
+    public = json.loads(_OWN.read_bytes())
+    owners: dict[tuple[str, str], str] = {}
     for row in TABLE:
-        merged.add_row(row, contracts[row.service])
-    for path, item in _OWN_PATHS.items():
-        merged.paths[path] = item
-    for kind, components in _OWN_COMPONENTS.items():
-        for name, component in components.items():
-            merged.add_component("gateway", kind, name, component)
-    _check_names(merged.paths)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "shop",
-            "version": "0.1.0",
-            "description": "All that the shop offers to the world, through its one public door.",
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "servers": [{"url": "/", "description": "Where this page came from"}],
-        "security": [{"bearer": []}],
-        "tags": [merged.tags[name] for name in sorted(merged.tags)],
-        "paths": merged.paths,
-        "components": merged.components,
-    }
+        contract = contracts[row.service]
+        path, operations = _operations(row, contract)
+        public["paths"].setdefault(path, {}).update(operations)
+        for kind, name, component in _components(operations, contract, public, row.service):
+            here = public["components"].setdefault(kind, {})
+            if name not in here:
+                here[name], owners[kind, name] = component, row.service
+            elif here[name] != component:
+                owner = owners.get((kind, name), "gateway")
+                raise ContractError(f"{kind} {name} of {owner} and of {row.service} differ")
+        used = {tag for method in row.methods for tag in operations[method.lower()].get("tags", [])}
+        public["tags"] += [
+            tag
+            for tag in contract.get("tags", [])
+            if tag["name"] in used and tag not in public["tags"]
+        ]
+    _check_names(public["paths"])
+    return public
 
 
-def _check_names(paths: Mapping[str, Any]) -> None:
-    """Code is generated from the operations' names, so each is there once."""
-    places: dict[str, str] = {}
-    for path, item in paths.items():
-        for method in item.keys() - {"parameters"}:
-            name, place = item[method]["operationId"], f"{method.upper()} {path}"
-            if (other := places.setdefault(name, place)) != place:
-                raise ContractError(f"{other} and {place} are both named {name}")
-
-
-class _Merged:
-    """What was taken from the contracts so far, and from whose."""
-
-    def __init__(self) -> None:
-        self.paths: dict[str, Any] = {}
-        self.components: dict[str, dict[str, Any]] = {}
-        self.tags: dict[str, Any] = {"health": {"name": "health", "description": "Alive, ready?"}}
-        self._owners: dict[tuple[str, str], str] = {}
-
-    def add_row(self, row: Row, contract: Contract) -> None:
-        """Take over the operations that a row of the table routes."""
-        path = next((p for p in contract["paths"] if shape(p) == shape(row.path)), None)
-        item = contract["paths"].get(path, {})
-        for method in row.methods:
-            operation = item.get(method.lower())
-            if path is None or operation is None:
-                raise ContractError(f"{method} {row.path} is routed, but {row.service} has it not")
-            shared = {key: item[key] for key in ("parameters",) if key in item}
-            routed = self.paths.setdefault(path, shared)
-            routed[method.lower()] = _with_answers_of_gateway(operation, row)
-            for tag in contract.get("tags", []):
-                if tag["name"] in operation.get("tags", []):
-                    self.tags[tag["name"]] = tag
-            self._add_referenced(row.service, contract, [routed])
-
-    def _add_referenced(self, service: str, contract: Contract, found: list[Any]) -> None:
-        seen = set()
-        while found:
-            for reference in set(_references(found.pop())) - seen:
-                seen.add(reference)
-                kind, name = reference.removeprefix(_REF).split("/")
-                if name in _OWN_COMPONENTS.get(kind, {}):
-                    continue
-                component = contract["components"].get(kind, {}).get(name)
-                if component is None:
-                    raise ContractError(f"{service} refers to {reference}, but has it not")
-                self.add_component(service, kind, name, component)
-                found.append(component)
-
-    def add_component(self, service: str, kind: str, name: str, component: Any) -> None:
-        """Take over a component; two services may have the same, but not two under one name."""
-        owner = self._owners.setdefault((kind, name), service)
-        known = self.components.setdefault(kind, {}).setdefault(name, component)
-        if known != component:
-            raise ContractError(f"{kind} {name} of {owner} and of {service} differ")
+def _operations(row: Row, contract: Contract) -> tuple[str, Contract]:
+    """The path as the service writes it, and of its operations those that the row routes."""
+    for path, item in contract["paths"].items():
+        if shape(path) == shape(row.path) and all(m.lower() in item for m in row.methods):
+            routed = {key: item[key] for key in ("parameters",) if key in item}
+            for method in row.methods:
+                routed[method.lower()] = _with_answers_of_gateway(item[method.lower()], row)
+            return path, routed
+    raise ContractError(f"{row.name} is routed, but {row.service} has it not")
 
 
 def _with_answers_of_gateway(operation: Contract, row: Row) -> Contract:
@@ -143,8 +87,25 @@ def _with_answers_of_gateway(operation: Contract, row: Row) -> Contract:
     statuses = {429, 502, 503, 504}
     statuses |= set() if row.public else {401}
     statuses |= {413} if "requestBody" in operation else set()
-    ours = {str(status): {"$ref": f"{_REF}responses/GATEWAY_{status}"} for status in statuses}
+    ours = {str(s): {"$ref": f"#/components/responses/GATEWAY_{s}"} for s in statuses}
     return {**operation, "responses": {**ours, **operation["responses"]}}
+
+
+def _components(
+    operations: Contract, contract: Contract, public: Contract, service: str
+) -> Iterator[tuple[str, str, Contract]]:
+    """(kind, name, component) of all that the operations refer to, and what that refers to."""
+    found, seen = [operations], set()
+    while found:
+        for reference in set(_references(found.pop())) - seen:
+            seen.add(reference)
+            _, _, kind, name = reference.split("/")
+            component = contract["components"].get(kind, {}).get(name)
+            component = component or public["components"].get(kind, {}).get(name)
+            if component is None:
+                raise ContractError(f"{service} refers to {reference}, but has it not")
+            found.append(component)
+            yield kind, name, component
 
 
 def _references(tree: Any) -> Iterator[str]:
@@ -159,52 +120,11 @@ def _references(tree: Any) -> Iterator[str]:
             yield from _references(below)
 
 
-def _schema(**properties: Any) -> Contract:
-    return {"type": "object", "required": sorted(properties), "properties": properties}
-
-
-def _map_of(schema: str) -> Contract:
-    return {"type": "object", "additionalProperties": {"$ref": f"{_REF}schemas/{schema}"}}
-
-
-def _own(operation_id: str, summary: str, schema: str, *, down: str | None = None) -> Contract:
-    content = {"application/json": {"schema": {"$ref": f"{_REF}schemas/{schema}"}}}
-    responses = {"200": {"description": "OK", "content": content}}
-    if down:
-        responses["503"] = {"description": down, "content": content}
-    return {
-        "get": {
-            "operationId": operation_id,
-            "summary": summary,
-            "tags": ["health"],
-            "security": [],
-            "responses": responses,
-        }
-    }
-
-
-_STATUS = {"type": "string", "enum": ["ok", "degraded", "down"]}
-_OWN_PATHS = {
-    "/health": _own(
-        "shop", "Tell how every service and its worker is.", "ShopHealth", down="A service is down"
-    ),
-    "/health/live": _own("live", "Tell whether the gateway runs.", "Health"),
-    "/health/ready": _own("ready", "Tell whether the gateway can serve.", "Health"),
-}
-_OWN_COMPONENTS = {
-    "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-    "responses": {
-        f"GATEWAY_{status}": {
-            "description": description,
-            "content": {
-                "application/problem+json": {"schema": {"$ref": f"{_REF}schemas/Problem"}}
-            },
-        }
-        for status, description in _ANSWERED_HERE.items()
-    },
-    "schemas": {
-        "Check": _schema(status=_STATUS, detail={"type": "string"}),
-        "Health": _schema(status=_STATUS, checks=_map_of("Check")),
-        "ShopHealth": _schema(status=_STATUS, services=_map_of("Health")),
-    },
-}
+def _check_names(paths: Mapping[str, Any]) -> None:
+    """Code is generated from the operations' names, so each is there once."""
+    places: dict[str, str] = {}
+    for path, item in paths.items():
+        for method in item.keys() - {"parameters"}:
+            name, place = item[method]["operationId"], f"{method.upper()} {path}"
+            if (other := places.setdefault(name, place)) != place:
+                raise ContractError(f"{other} and {place} are both named {name}")

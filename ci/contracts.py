@@ -7,14 +7,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    for source in sorted(ROOT.glob("*/src/*/cli.py")):
+    sources = sorted(ROOT.glob("*/src/*/cli.py"))
+    # The gateway is last: its contract is made of the others.
+    for source in sorted(sources, key=lambda path: path.parent.name == "gateway"):
         package, folder = source.parent.name, source.parent.parent.parent
         command = [str(folder / ".venv/bin" / package), "contract"]
-        written = subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+        written = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE)
+        if written.returncode:
+            raise SystemExit(f"{package} contract failed")
         target = ROOT / f"contracts/{package}.openapi.json"
-        changed = not target.exists() or target.read_bytes() != written
+        changed = not target.exists() or target.read_bytes() != written.stdout
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(written)
+        target.write_bytes(written.stdout)
         print(f"{target.relative_to(ROOT)} {'written' if changed else 'as before'}")
 
 

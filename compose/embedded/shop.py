@@ -70,8 +70,8 @@ def status(run: Path, options: argparse.Namespace) -> None:
         print(f"{name:22} {text}")
     report = stack.health(run)
     print(f"\nhealth: {report.get('status', 'unknown')}")
-    for entry in stack.unhealthy(report):
-        print(f"  {entry}")
+    for name, why in stack.unhealthy(report).items():
+        print(f"  {name}: {why}")
     if report.get("status") != "ok":
         raise SystemExit(1)
 

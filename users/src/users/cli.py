@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 import marshmallow as ma
 from mongoengine import NotUniqueError
 
-from . import app, errors, keys, use_cases, worker
-from .chassis import commands, database
+from . import app, errors, events, keys, use_cases, worker
+from .chassis import commands, database, logs
 from .chassis.environment import read_or_exit
 from .chassis.outbox import rfc3339
 from .schemas import RegistrationSchema
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 def _connect() -> None:
+    logs.configure(events.SERVICE, "WARNING")  # a command says what it did in its own words
     database.connect(read_or_exit(Settings).mongo_url)
 
 
@@ -76,10 +78,9 @@ def _password(file: Path | None) -> str:
     """
     if file:
         return file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    stdin = click.get_text_stream("stdin")
-    if stdin.isatty():
+    if sys.stdin.isatty():
         return click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return stdin.readline().rstrip("\r\n")
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @main.group("keys")

@@ -122,7 +122,9 @@ def story(gateway: str, credentials: dict[str, str]) -> None:
     too_much = customer.order(left, 4)["id"]
     path = f"/orders/{too_much}"
     rejected = customer.until("rejected", path, lambda found: found["status"] == "rejected")
-    print(f"{'':13}reason: {json.dumps(rejected.get('reason'), ensure_ascii=False)}")
+    print(f"{'':13}reason: {rejected['reason']}")
+    for short in rejected["short_items"]:
+        print(f"{'':13}{json.dumps(short, ensure_ascii=False)}")
 
     step("5. The admin buys in; the same order now succeeds.")
     admin.ask("GET", mine, quiet=True)
@@ -140,7 +142,7 @@ def story(gateway: str, credentials: dict[str, str]) -> None:
         "7 notifications", "/notifications?limit=100", lambda found: len(found["items"]) >= 7
     )
     for item in reversed(told["items"]):
-        print(f"{'':13}{item.get('subject') or item}")
+        print(f"{'':13}{item['title']}: {item['text']}")
     customer.ask("POST", f"/notifications/{told['items'][0]['id']}/read", show=("read_at",))
 
     step("8. What must not work does not.")

@@ -7,6 +7,7 @@ breaks in between loses an event.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import select
 import socket
@@ -24,7 +25,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
 from notifications.chassis import broker, health, process, relay, wake
-from notifications.chassis.inbox import Inbox
+from notifications.chassis.inbox import Consumer, Inbox
 from notifications.chassis.outbox import OutboxDocument, entry, new_event
 from notifications.chassis.parking import ParkedEvent, redrive
 from notifications.chassis.relay import Relay
@@ -132,6 +133,14 @@ def is_connected() -> bool:
 @pytest.fixture(autouse=True)
 def _no_parcels(app) -> None:
     Parcel.objects.delete()
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch) -> None:
+    """These tests start and stop many workers: they look and leave sooner than others."""
+    monkeypatch.setattr(relay, "POLL_SECONDS", 0.05)
+    sooner = functools.partialmethod(Consumer.consume, safety_interval=0.1)
+    monkeypatch.setattr(Consumer, "consume", sooner)
 
 
 @pytest.fixture

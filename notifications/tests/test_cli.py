@@ -1,0 +1,70 @@
+"""The commands, as a person in a terminal has them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from notifications.app import make_contract
+from notifications.chassis import health
+from notifications.cli import main
+
+
+@pytest.fixture
+def run(settings, app, monkeypatch):
+    """Runs a command with the settings of the tests."""
+    for name in ("mongo_url", "broker_url", "cache_url", "jwks_url"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    return lambda *words: CliRunner().invoke(main, words)
+
+
+def test_prints_the_contract_without_any_setting():
+    printed = CliRunner().invoke(main, ["contract"])
+    assert printed.exit_code == 0
+    assert printed.stdout_bytes == make_contract()
+
+
+def test_tells_whether_a_worker_is_alive(run):
+    health.say_goodbye()
+    assert run("worker", "--check").exit_code == 1
+    health.beat(True)
+    assert run("worker", "--check").output == "alive\n"
+    health.say_goodbye()
+
+
+def test_shows_dead_events_and_lets_them_be_tried_again(run, inbox):
+    def rows(which: str) -> list[dict]:
+        return json.loads(run("events", which, "--json").output)
+
+    inbox.take(b'{"id": "e1", "type": "order.placed", "subject": "o", "data": {}}')
+    [parked] = rows("parked")
+    assert (parked["id"], parked["attempts"]) == ("e1", 1)
+    while inbox.retry_due():
+        pass
+    assert [row["id"] for row in rows("dead")] == ["e1"]
+    assert run("events", "redrive", "e1").output == "1 to be tried again\n"
+    assert rows("dead") == []
+    assert run("events", "outbox").output == "none\n"
+    assert run("events", "redrive").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("JWKS_URL", None, "JWKS_URL is not set: Where users publishes"),
+        ("MONGO_URI", "mongodb://x", "MONGO_URI is not a setting"),
+        ("RETRY_DELAYS", "soon", "RETRY_DELAYS cannot be read"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_a_sentence(
+    run, monkeypatch, name: str, value: str | None, says: str
+):
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    ended: Result = run("worker")
+    assert ended.exit_code == 2
+    assert says in ended.output

@@ -155,9 +155,7 @@ def test_a_reference_to_nothing_is_a_mistake(toys: dict[str, Any]) -> None:
         union(toys)
 
 
-def test_the_command_says_in_a_sentence_what_is_wrong(
-    toys: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_command_says_in_a_sentence_what_is_wrong(toys: dict[str, Any], tmp_path: Path) -> None:
     run = CliRunner().invoke(main, ["contract", "--contracts-dir", str(tmp_path)])
     assert (run.exit_code, run.output.count("\n")) == (1, 1)
     del toys["orders"]["paths"]["/orders"]

@@ -442,8 +442,8 @@ def test_a_service_that_hangs_up_is_a_502(
 def test_a_service_that_speaks_no_http_is_a_502(
     client: FlaskClient, services: dict[str, Service]
 ) -> None:
-    services["products"].answers["/products"] = lambda h: h.wfile.write(b"SMTP ready\r\n") and (
-        hang_up(h)
+    services["products"].answers["/products"] = lambda h: (
+        h.wfile.write(b"SMTP ready\r\n") and (hang_up(h))
     )
     assert_problem(client.get("/products"), 502)
 

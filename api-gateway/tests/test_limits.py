@@ -112,9 +112,7 @@ def test_counts_in_redis_again_when_it_is_back(
     make_app: Callable[..., Flask], tmp_path: Path
 ) -> None:
     port = free_port()
-    client = make_app(
-        rate_limit="1000/hour", cache_url=f"redis://127.0.0.1:{port}/0"
-    ).test_client()
+    client = make_app(rate_limit="1000/hour", cache_url=f"redis://127.0.0.1:{port}/0").test_client()
     assert client.get("/products").status_code == 200
     with redis_at(port, tmp_path), redis.Redis(port=port) as counted:
         wait_until(lambda: client.get("/products").status_code == 200 and counted.dbsize() > 0)

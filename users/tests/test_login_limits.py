@@ -78,3 +78,16 @@ def test_processes_count_together(cache_url: str, counted: Settings) -> None:
     one, other = create_app(shared).test_client(), create_app(shared).test_client()
     tried = [log_in(client, "ann@example.com")[0] for client in (one, other, one, other)]
     assert tried == [401, 401, 401, 429]
+
+
+def test_guessing_the_current_password_counts_too(counted: Settings, person) -> None:
+    ann = replace(person(), client=create_app(counted).test_client())
+    body = {"password": "another good password", "current_password": "a guess"}
+    assert [ann.patch(**body).status_code for _ in range(4)] == [422, 422, 422, 429]
+    assert ann.patch(name="Ann").status_code == 200
+
+
+def test_health_tells_when_redis_is_away(limited: FlaskClient, counted: Settings) -> None:
+    check = limited.get("/health/ready").json["checks"]["cache"]
+    there = not counted.cache_url.endswith(":1")
+    assert check["status"] == ("ok" if there else "degraded")

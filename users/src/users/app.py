@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Flask
 
 from . import events, login_limits, routes, tokens
@@ -22,9 +24,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     logs.init_app(app)
     tokens.init_app(app, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-    login_limits.init_app(app, settings)
+    count_check = login_limits.init_app(app, settings)
     wake.init_app(app, settings.cache_url, events.SERVICE)
-    api = _api(app)
+    api = _api(app, {"cache": count_check})
     swagger.init_app(app, "users", {events.SERVICE: contract.export(api)})
     return app
 
@@ -34,7 +36,7 @@ def make_contract() -> bytes:
     return contract.export(_api(Flask(__name__)))
 
 
-def _api(app: Flask) -> contract.Api:
+def _api(app: Flask, checks: Mapping[str, health.Check] | None = None) -> contract.Api:
     problems.init_app(app, routes.STATUSES)
     api = contract.make_api(
         app,
@@ -47,5 +49,5 @@ def _api(app: Flask) -> contract.Api:
     )
     for blueprint in (routes.auth, routes.users, routes.well_known):
         api.register_blueprint(blueprint)
-    health.register(app, api, (User, Session))
+    health.register(app, api, (User, Session), checks)
     return api

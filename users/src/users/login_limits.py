@@ -1,4 +1,4 @@
-"""How often one may try to log in, counted in Redis by all processes together."""
+"""How often one may guess a password, counted in Redis by all processes together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from .chassis.health import Check, Unwell
 from .chassis.problems import problem
 from .settings import Settings
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Count by address, and by address and e-mail; while Redis is away, each process alone."""
+def init_app(app: Flask, settings: Settings) -> Check:
+    """Count by address, and by address and account; while Redis is away, each process alone.
+
+    Gives the health check of that Redis.
+    """
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
@@ -30,17 +34,24 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
 
     @limiter.limit(settings.login_address_limit)
-    @limiter.limit(settings.login_limit, key_func=_address_and_email)
+    @limiter.limit(settings.login_limit, key_func=_address_and_account)
     def count() -> None:
         """Nothing more than to be counted."""
 
     app.extensions["count_login"] = count
     app.register_error_handler(RateLimitExceeded, lambda _: _refuse(limiter))
 
+    def check() -> str:
+        if not limiter.storage or not limiter.storage.check():
+            raise Unwell("away; each process counts log-ins alone")
+        return "counts log-ins"
 
-def count_login(email: str) -> None:
-    """Count a log-in; too many raise what is answered with 429."""
-    g.login_email = email
+    return check
+
+
+def count_login(account: str) -> None:
+    """Count a guess at the password of an account; too many raise what is answered with 429."""
+    g.login_account = account
     current_app.extensions["count_login"]()
 
 
@@ -48,9 +59,9 @@ def _address() -> str:
     return request.remote_addr or "unknown"
 
 
-def _address_and_email() -> str:
+def _address_and_account() -> str:
     # not the e-mail itself: what is counted is logged, and kept in Redis
-    return f"{_address()} {hashlib.sha256(g.login_email.encode()).hexdigest()[:16]}"
+    return f"{_address()} {hashlib.sha256(g.login_account.encode()).hexdigest()[:16]}"
 
 
 def _refuse(limiter: Limiter) -> Response:

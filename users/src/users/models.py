@@ -101,7 +101,7 @@ class Session(OutboxDocument):
     expires_at = me.DateTimeField(required=True)
     ended_at = me.DateTimeField()
 
-    meta = {"collection": "sessions", "indexes": ["user_id", "expires_at"]}
+    meta = {"collection": "sessions", "indexes": ["expires_at"]}
 
     @classmethod
     def begin(cls, user: User) -> Session:

@@ -101,7 +101,7 @@ def show_me() -> Any:
     return _with_etag(use_cases.get_user(caller().id))
 
 
-@users.route("/me", methods=["PATCH"])
+@users.route("/me", methods=["PATCH"], errors=[429])
 @users.arguments(MeInSchema)
 @users.response(200, UserSchema, headers=_ETAG)
 def change_me(body: dict[str, str]) -> Any:
@@ -111,6 +111,7 @@ def change_me(body: dict[str, str]) -> Any:
     """
     who = caller().id
     if "password" in body:
+        count_login(who)  # who found an open session could guess here too
         sid = get_jwt()["sid"]
         use_cases.change_password(who, sid, body["current_password"], body["password"])
     user = use_cases.rename(who, body["name"]) if "name" in body else use_cases.get_user(who)

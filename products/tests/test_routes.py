@@ -245,7 +245,9 @@ def test_what_is_no_json_is_refused(client, admin, body, media_type, status):
     assert answer.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize("pk", ["nope", "%00", "%FF", "x" * 3000, "$ne", "..%2f", str(uuid.uuid4())])
+@pytest.mark.parametrize(
+    "pk", ["nope", "%00", "%FF", "x" * 3000, "$ne", "..%2f", str(uuid.uuid4())]
+)
 def test_an_unknown_id_is_404(client, pk):
     assert client.get(f"/products/{pk}").status_code == 404
 

@@ -60,8 +60,10 @@ class Cache:
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
         """The answer for `key`: the kept one if it still counts, else what `make` makes."""
         version, kept = self._try(self._look, key) or (None, None)
-        if kept is not None or version is None:
-            return make() if kept is None else kept
+        if kept is not None:
+            return kept
+        if version is None:  # Redis is away
+            return make()
         lock = f"{self.prefix}lock:{key}:{version.decode()}"
         if not self._try(self.redis.set, lock, 1, nx=True, px=int(WAIT * 1000)):
             kept = self._wait(key, version, lock)

@@ -22,6 +22,9 @@ from .models import Product
 from .reservations import Item, Reservation
 
 STALE_SECONDS = 30.0  # no worker needs so long for an order: it died, or lost its connection
+# Between a worker and a repeat of its event: without it, copies that come at once would take the
+# order out of each other's hands for ever.
+LEASE_SECONDS = 0.5
 TRIES = 5
 
 
@@ -162,9 +165,12 @@ def _hold(reservation: Reservation, item: Item, source: str, look_only: bool) ->
 
 
 def _take_over(reservation: Reservation) -> Reservation:
-    if taken := reservation.take_over():
-        return taken
-    raise Busy(reservation.id)
+    """The same under a fresh attempt, unless somebody is at it. Raises Busy."""
+    leased = reservation.updated_at > now() - timedelta(seconds=LEASE_SECONDS)
+    taken = None if leased else reservation.take_over()
+    if taken is None:
+        raise Busy(reservation.id)
+    return taken
 
 
 def _answer_again(reservation: Reservation) -> None:

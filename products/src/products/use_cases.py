@@ -103,8 +103,13 @@ def _conditions(filters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if "q" in filters:
         words = words_in(filters["q"]) or [filters["q"]]
         wanted["words"] = {"$all": words} if len(words) > 1 else {"$eq": words[0]}
-    bounds = {"$gte": filters.get("min_price"), "$lte": filters.get("max_price")}
-    if prices := {operator: price for operator, price in bounds.items() if price is not None}:
+    prices = {}
+    if "min_price" in filters:
+        prices["$gte"] = filters["min_price"]
+    if "max_price" in filters:
+        # not $lte: over an index with more fields behind, SecantusDB leaves out the bound itself
+        prices["$lt"] = filters["max_price"] + 1
+    if prices:
         wanted["price.amount"] = prices
     return wanted
 
@@ -132,5 +137,8 @@ def _parts(
     yield {field: {beyond: key}}
 
 
-def _both(one: Mapping[str, Values], other: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
-    return {key: {**one.get(key, {}), **other.get(key, {})} for key in {**one, **other}}
+def _both(one: Mapping[str, Values], other: Mapping[str, Values]) -> dict[str, Any]:
+    both = {key: {**one.get(key, {}), **other.get(key, {})} for key in {**one, **other}}
+    # {field: value} says all: a cursor's key lies in the range. And SecantusDB finds an index for
+    # it, but none for {field: {"$eq": value}}.
+    return {key: test["$eq"] if "$eq" in test else test for key, test in both.items()}

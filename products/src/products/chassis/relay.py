@@ -54,21 +54,24 @@ class Relay:
             try:
                 with broker.connect(self.url, self.service) as connection:
                     connection.ensure_connection(max_retries=1)
-                    self.connected, pause = True, 0.2
                     self._publish_until(stop, connection)
             except Exception as error:  # the edge: nothing may end the relay but `stop`
+                pause = 0.2 if self.connected else min(pause * 2, 5.0)
                 self.connected = False
                 log.warning("relay.interrupted", error=repr(error), retry_in_s=pause)
                 stop.wait(pause)
-                pause = min(pause * 2, 5.0)
 
     def _publish_until(self, stop: threading.Event, connection: Connection) -> None:
         returned: list[Any] = []
-        producer = Producer(connection, on_return=lambda *args: returned.append(args))
+        producer = Producer(connection)
+        if broker.is_rabbitmq(self.url):  # a Redis returns nothing
+            producer.channel.events["basic_return"].add(lambda *args: returned.append(args))
         while not stop.is_set():
             self.woken.clear()
-            if not self.publish_due(producer, returned):
-                broker.keep_alive(self.url, connection)
+            sent = self.publish_due(producer, returned)
+            broker.keep_alive(self.url, connection)
+            self.connected = True  # and not before: a broker may take calls but no events
+            if not sent:
                 self.woken.wait(POLL_SECONDS)
 
     def publish_due(self, producer: Producer, returned: list[Any]) -> int:

@@ -15,7 +15,7 @@ def main() -> None:
         written = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE)
         if written.returncode:
             raise SystemExit(f"{package} contract failed")
-        target = ROOT / f"contracts/{package}.openapi.json"
+        target = ROOT / f"contracts/{folder.name}.openapi.json"
         changed = not target.exists() or target.read_bytes() != written.stdout
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(written.stdout)

@@ -137,6 +137,8 @@ def broken(handler: Handler) -> None:
 UNAVAILABLE = {
     "an error": lambda handler: handler.tell({}, 500),
     "a broken connection": broken,
+    "no JSON": lambda handler: handler.tell(None, Content_Length="2"),
+    "no keys": lambda handler: handler.tell({"keys": []}),
 }
 
 

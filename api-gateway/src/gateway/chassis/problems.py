@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _DETAILS = {
     400: "The request could not be read: its JSON or its HTTP is malformed.",
     404: "Nothing is here.",
@@ -34,7 +35,7 @@ def problem(
     """An error answer. `errors` lists {pointer, message}; `type` is a URN for domain errors."""
     body: dict[str, Any] = {
         "type": type,
-        "title": HTTPStatus(status).phrase,
+        "title": phrase(status),
         "status": status,
         "detail": detail or _DETAILS.get(status) or HTTPStatus(status).description,
         "instance": request.path,
@@ -45,6 +46,11 @@ def problem(
     response = Response(json.dumps(body), status, mimetype=MEDIA_TYPE)
     response.headers.update(headers or {})
     return response
+
+
+def phrase(status: int) -> str:
+    """The status in words, as RFC 9110 has them; Python before 3.13 has older ones for some."""
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def init_app(app: Flask, statuses: Mapping[type[Exception], int] | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, Response, current_app, request
 from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
 from jwt import InvalidTokenError, PyJWKClient
-from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError
+from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError
 from structlog.contextvars import bind_contextvars
 
 from .problems import problem
@@ -75,7 +75,7 @@ def published_keys(jwks_url: str) -> FindKey:
     def find(kid: str) -> Any:
         try:
             return client.get_signing_key(kid).key
-        except PyJWKClientConnectionError as error:
+        except (PyJWKClientConnectionError, PyJWKSetError, OSError, ValueError) as error:
             raise KeysUnavailable("The keys that tokens are checked with are away.") from error
         except PyJWKClientError as error:
             raise UnknownKey("The token is signed with a key that is not known.") from error

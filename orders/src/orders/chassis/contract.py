@@ -75,11 +75,9 @@ class Blueprint(flask_smorest.Blueprint):
             else:
                 statuses |= {401, 503} if access is None else {401, 403, 503}
             for argument in getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ()):
-                if argument["in"] == "json":
-                    statuses |= {400, 413, 415}
+                statuses |= {400, 413, 415, 422} if argument["in"] == "json" else {422}
             for status in sorted(statuses):
-                name = HTTPStatus(status).name
-                documented = self.alt_response(status, response=name)(documented)
+                documented = self.alt_response(status, response=_name(status))(documented)
             return register(documented)
 
         return decorator
@@ -94,7 +92,7 @@ class Api(flask_smorest.Api):
         return problems.from_http_exception(error)
 
     def _register_responses(self) -> None:
-        phrases = {status.name: status.phrase for status in HTTPStatus if status >= 400}
+        phrases = {_name(s): problems.phrase(s) for s in map(int, HTTPStatus) if s >= 400}
         for name, phrase in {**phrases, "DEFAULT_ERROR": "Any other problem"}.items():
             response = {"description": phrase, "schema": self.ERROR_SCHEMA}
             prepare_response(response, self.spec, problems.MEDIA_TYPE)
@@ -157,6 +155,11 @@ _ENVELOPE = {
         "data": {"type": "object"},
     },
 }
+
+
+def _name(status: int) -> str:
+    """What the answer is called in the contract, on every Python: CONTENT_TOO_LARGE."""
+    return problems.phrase(status).upper().replace(" ", "_").replace("-", "_").replace("'", "")
 
 
 def _webhook(service: str, name: str, data: Mapping) -> dict:

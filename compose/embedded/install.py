@@ -18,7 +18,7 @@ INSTALLER = ROOT / ".run/installer"  # one pip for all: making one for each take
 
 def stamp(folder: Path, lock: str) -> str:
     """Changes when the lock, the package's own description, or the Python does."""
-    digest = hashlib.sha256(sys.version.encode() + sys.prefix.encode() + str(folder).encode())
+    digest = hashlib.sha256(sys.version.encode() + sys.base_prefix.encode() + str(folder).encode())
     for name in (lock, "pyproject.toml"):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
@@ -26,7 +26,7 @@ def stamp(folder: Path, lock: str) -> str:
 
 def make_installer() -> None:
     """An environment with nothing but pip, of this Python."""
-    mark, wanted = INSTALLER / "made", sys.version + sys.prefix + str(INSTALLER)
+    mark, wanted = INSTALLER / "made", sys.version + sys.base_prefix + str(INSTALLER)
     if mark.exists() and mark.read_text() == wanted:
         return
     print("preparing pip", flush=True)

@@ -3,6 +3,7 @@
 import os
 
 from gateway.chassis.environment import read_or_exit
+from gateway.chassis.logs import for_gunicorn
 from gateway.settings import Settings
 
 read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
@@ -14,6 +15,7 @@ threads = int(os.environ.get("THREADS", "32"))  # they mostly wait for services
 timeout = 30
 graceful_timeout = 20
 keepalive = 75
+logconfig_dict = for_gunicorn("gateway")
 accesslog = None  # the app logs each request as JSON
 forwarded_allow_ips = ""  # who may say X-Forwarded-*: TRUSTED_PROXIES decides, not gunicorn
 control_socket_disable = True

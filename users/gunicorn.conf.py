@@ -3,6 +3,7 @@
 import os
 
 from users.chassis.environment import read_or_exit
+from users.chassis.logs import for_gunicorn
 from users.settings import Settings
 
 read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
@@ -14,6 +15,7 @@ threads = int(os.environ.get("THREADS", "8"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 75  # the gateway keeps its connections
+logconfig_dict = for_gunicorn("users")
 accesslog = None  # the app logs each request as JSON
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

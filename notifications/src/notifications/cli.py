@@ -10,7 +10,7 @@ from .chassis.environment import read_or_exit
 from .settings import Settings
 
 
-@click.group()
+@click.group(cls=commands.Group)
 @click.version_option(package_name="notifications")
 def main() -> None:
     """notifications: tells people, and the log, what happened."""

@@ -11,7 +11,7 @@ from .models import Order
 from .settings import Settings
 
 
-@click.group()
+@click.group(cls=commands.Group)
 @click.version_option(package_name="orders")
 def main() -> None:
     """orders: what was bought, and what became of it."""

@@ -70,10 +70,12 @@ class Cache:
             return make() if kept is None else kept
         try:
             made = make()
-            self._try(self.store.set, key, version + made)
-            return made
-        finally:
+        except BaseException:
             self._try(self.redis.delete, lock)
+            raise
+        # The lock stays until it expires, for those who looked before this and try it after.
+        self._try(self.store.set, key, version + made)
+        return made
 
     def forget(self) -> None:
         """Let no kept answer count any more: after every write."""
@@ -107,10 +109,10 @@ class Cache:
         """What the holder of the lock makes; None if it gave up or takes too long."""
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
-            time.sleep(0.01)
             kept, held = self._try(self.redis.mget, [self.prefix + key, lock]) or (None, None)
             if (kept := _if_of(version, kept)) is not None or held is None:
                 return kept
+            time.sleep(0.01)
         return None
 
     def _raise_version(self) -> None:

@@ -12,7 +12,7 @@ from .reservations import Reservation
 from .settings import Settings
 
 
-@click.group()
+@click.group(cls=commands.Group)
 @click.version_option(package_name="products")
 def main() -> None:
     """products: what is for sale, and how many are left."""

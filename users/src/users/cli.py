@@ -17,7 +17,7 @@ from .schemas import RegistrationSchema
 from .settings import Settings
 
 
-@click.group()
+@click.group(cls=commands.Group)
 @click.version_option(package_name="users")
 def main() -> None:
     """users: who people are."""

@@ -95,6 +95,7 @@ def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -
         JWT_ALGORITHM=ALGORITHM,
         JWT_DECODE_ISSUER=issuer,
         JWT_DECODE_AUDIENCE=audience,
+        JWT_DECODE_LEEWAY=5,  # seconds that the clocks of two hosts may differ
         JWT_ENCODE_ISSUER=issuer,
         JWT_ENCODE_AUDIENCE=audience,
     )

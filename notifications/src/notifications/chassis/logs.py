@@ -21,27 +21,28 @@ log = structlog.get_logger()
 
 def configure(service: str, level: str = "INFO") -> None:
     """Send every log line of this process, libraries included, to stdout as JSON."""
-
-    def name_the_service(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-        event.setdefault("service", service)
-        return event
-
-    shared = [
-        merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        name_the_service,
-    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            *_said_of_each(service),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
+    root = logging.getLogger()
+    root.handlers = [handler(service)]
+    root.setLevel(level.upper())
+    for noisy in ("pymongo", "kombu", "amqp", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def handler(service: str) -> logging.Handler:
+    """Writes log records to stdout as JSON."""
+    to_stdout = logging.StreamHandler(sys.stdout)
+    to_stdout.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_said_of_each(service),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -49,13 +50,30 @@ def configure(service: str, level: str = "INFO") -> None:
             ],
         )
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("pymongo", "kombu", "amqp", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    gunicorn = logging.getLogger("gunicorn.error")
-    gunicorn.handlers, gunicorn.propagate = [], True
+    return to_stdout
+
+
+def for_gunicorn(service: str) -> dict[str, Any]:
+    """gunicorn's `logconfig_dict`: its own lines are JSON too, from the first to the last."""
+    return {
+        "handlers": {"json": {"()": lambda: handler(service)}},
+        "formatters": {},
+        "root": {"level": "INFO", "handlers": ["json"]},
+        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True}},
+    }
+
+
+def _said_of_each(service: str) -> list[Any]:
+    def name_the_service(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        event.setdefault("service", service)
+        return event
+
+    return [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        name_the_service,
+    ]
 
 
 def init_app(app: Flask) -> None:

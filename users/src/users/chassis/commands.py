@@ -8,11 +8,22 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import click
+from pymongo.errors import ConnectionFailure
 
 from . import health, parking
 from .outbox import OutboxDocument, rfc3339
 
 Row = dict[str, Any]
+
+
+class Group(click.Group):
+    """A service's commands; a database that is away is one sentence and not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConnectionFailure:
+            raise click.ClickException("the database does not answer; see MONGO_URL") from None
 
 
 def add_common(

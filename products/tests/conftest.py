@@ -113,7 +113,10 @@ def settings(mongo_url: str, cache_url: str) -> Settings:
 
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Flask:
-    return create_app(settings)
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr("products.cache.TIMEOUT", 5)  # the machine of a test may be busy
+        app = create_app(settings)
+    return app
 
 
 @pytest.fixture(autouse=True)

@@ -383,24 +383,43 @@ def test_the_sweep_alone_ends_what_died_halfway(shop, product, killer, state):
     assert shop.counts(mug) == {"reserving": (7, 3, 0, 1), "returning": (10, 0, 0, 0)}[state]
 
 
-def test_a_worker_that_was_given_up_but_lives_gives_back_what_it_holds(shop, product, monkeypatch):
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_worker_that_was_given_up_but_lives_changes_nothing(
+    shop, product, monkeypatch, confirmed
+):
     monkeypatch.setattr(stock, "LEASE_SECONDS", 0)
     mug, pot = product(), product()
     real, slow = Product.hold, threading.Event()
 
-    def hold(pk, *args):
+    def hold(*args):
         """The first worker stops before its second item, until another has finished."""
         if not slow.is_set() and Product.objects(moves__order_id="o"):
             slow.set()
             shop.place("o", **{mug: 3, pot: 3})
-            shop.confirm("o")
-        return real(pk, *args)
+            if confirmed:
+                shop.confirm("o")
+        return real(*args)
 
     monkeypatch.setattr(Product, "hold", staticmethod(hold))
     shop.place("o", **{mug: 3, pot: 3})
     assert slow.is_set()
-    assert shop.state("o") == "sold"
-    assert shop.counts(mug) == shop.counts(pot) == (7, 0, 3, 0)
+    assert shop.state("o") == ("sold" if confirmed else "reserved")
+    now_is = (7, 0, 3, 0) if confirmed else (7, 3, 0, 1)
+    assert shop.counts(mug) == shop.counts(pot) == now_is
+
+
+def test_a_sale_cut_short_is_finished_before_it_is_returned(shop, product, killer):
+    mug = product()
+    for order in ("other", "o"):
+        shop.place(order, **{mug: 3})
+    shop.confirm("other")
+    killer.at(1, after=True)
+    with pytest.raises(Killed):
+        shop.confirm("o")
+    killer.rest()
+    assert (shop.state("o"), shop.counts(mug)) == ("sold", (4, 3, 3, 1))
+    shop.cancel("o")
+    assert shop.counts(mug) == (7, 0, 3, 0)  # what the other order bought is still sold
 
 
 def test_a_cancelled_attempt_gives_back_what_it_holds(shop, product, monkeypatch):

@@ -89,8 +89,8 @@ def sweep(at: datetime | None = None) -> None:
         try:
             finish = _reserve if reservation.state == "reserving" else _return
             finish(_take_over(reservation))
-        except (Busy, NotReserved) as error:
-            log.warning("stock.unfinished", order_id=reservation.id, error=repr(error))
+        except Busy:
+            log.warning("stock.unfinished", order_id=reservation.id)
     for product in Product.objects(moves__at__lte=since).only("id", "moves"):
         stale = [move.order_id for move in product.moves if move.at <= since]
         _bring_home([product], stale)
@@ -114,9 +114,8 @@ def _reserve(reservation: Reservation) -> None:
 def _return(reservation: Reservation) -> None:
     """As `_reserve`, the other way: from sold, by way of reserved, to free."""
     try:
-        if _hold_all(reservation, "sold"):
-            raise NotReserved(f"order {reservation.id} is to return what was never sold")
-        if not reservation.release():
+        # short is only what an overtaken attempt of another return holds for a moment
+        if _hold_all(reservation, "sold") or not reservation.release():
             raise Busy(reservation.id)
     except Busy:
         _settle_open(reservation)

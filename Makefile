@@ -6,7 +6,7 @@ SHOP := $(PYTHON) compose/embedded/shop.py
 TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs demo test test-real lint contracts chassis lock clean tools
+.PHONY: help up down status logs demo test test-real lint contracts chassis lock secrets clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -56,6 +56,9 @@ chassis: ## copy the chassis (files all services hold) from its origin, orders
 
 lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=--upgrade
 	@$(TOOLS)/python ci/lock.py $(ARGS)
+
+secrets: ## make the passwords of the containers, once, in compose/secrets
+	@$(PYTHON) compose/make_secrets.py
 
 clean: ## remove environments and caches; the data in .run stays
 	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv compose/embedded/.venv .ruff_cache

@@ -156,8 +156,10 @@ def main() -> None:
     run = Path(os.environ.get("RUN_DIR") or ROOT / ".run")
     if not (run / "credentials.json").exists():
         sys.exit("the shop was never started here: `make up`")
-    port = os.environ.get("GATEWAY_PORT") or json.loads((run / "ports.json").read_text())["gateway"]
-    gateway = os.environ.get("SHOP_URL") or f"http://127.0.0.1:{port}"
+    gateway = os.environ.get("SHOP_URL")
+    if not gateway:
+        ports = json.loads((run / "ports.json").read_text())
+        gateway = f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT') or ports['gateway']}"
     story(gateway, json.loads((run / "credentials.json").read_text()))
 
 

@@ -53,7 +53,7 @@ def test_names_of_the_world_are_kept_as_they_are(client: FlaskClient, name: str)
         (b"\xff", 400),
         (b"nonsense", 400),
         (b"[" * 8000, 400),
-        (b'{"a":' * 2500 + b"1" + b"}" * 2500, 400),
+        (b'{"a":' * 2500, 400),
         (b"1" * 8000, 400),
         (b"null", 422),
         (b"[]", 422),

@@ -15,12 +15,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import mongoengine as me
 import pytest
 import redis
 from flask import Flask
+from kombu import Exchange
 from pymongo.errors import ServerSelectionTimeoutError
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
@@ -31,6 +33,9 @@ from notifications.chassis.parking import ParkedEvent, redrive
 from notifications.chassis.relay import Relay
 
 ANYTHING = {"type": "object"}
+ON_RABBITMQ = pytest.mark.parametrize(
+    "broker_url", [pytest.param("rabbitmq", marks=pytest.mark.real)], indirect=True
+)
 
 
 class Parcel(OutboxDocument):
@@ -149,9 +154,13 @@ def name() -> str:
 
 
 @pytest.fixture
-def post(broker_url, name) -> Iterator[Post]:
+def post(broker_url, name, monkeypatch) -> Iterator[Post]:
+    """On an exchange of its own, which nobody has declared before."""
+    monkeypatch.setattr(broker, "EXCHANGE", Exchange(name, "topic", durable=True))
     yield Post(broker_url, name)
     forget_queues(broker_url, name)
+    with broker.connect(broker_url, name) as connection:
+        broker.EXCHANGE(connection.default_channel).delete()
 
 
 @pytest.fixture
@@ -197,10 +206,9 @@ def test_an_event_nobody_hears_leaves_if_nobody_must(post):
         wait_until(lambda: Parcel.objects(**left).count())
 
 
-@pytest.mark.real
-def test_an_event_that_must_be_heard_waits_for_its_listener(rabbitmq, name, monkeypatch):
+@ON_RABBITMQ
+def test_an_event_that_must_be_heard_waits_for_its_listener(post, monkeypatch):
     monkeypatch.setattr(relay, "UNHEARD_SECONDS", 0.1)
-    post = Post(rabbitmq, name)
     with post.at_work(hears=False, must_be_heard=(post.sent,)):
         event = post.send()
         entered = Parcel.objects.get().outbox[0]["due"]
@@ -208,7 +216,6 @@ def test_an_event_that_must_be_heard_waits_for_its_listener(rabbitmq, name, monk
     with post.at_work(must_be_heard=(post.sent,)):
         wait_until(lambda: post.got)
     assert post.got == [event]
-    forget_queues(rabbitmq, name)
 
 
 def test_waits_for_a_broker_that_is_away_at_the_start(post, door):
@@ -245,6 +252,34 @@ def test_notices_that_the_broker_is_away_though_it_has_nothing_to_say(post, door
         wait_until(lambda: not is_connected())
 
 
+def test_a_message_is_acknowledged_when_it_was_handled_and_not_before(name):
+    post, message, acknowledged = Post(NOWHERE, name), Mock(), []
+    message.body = json.dumps(new_event("post", post.sent, "p", 1, {})).encode()
+    inbox = Inbox(
+        name, {post.sent: lambda _: acknowledged.append(message.ack.called)}, {post.sent: {}}, ()
+    )
+    Consumer(NOWHERE, inbox, threading.Event()).on_message(message)
+    assert acknowledged == [False]
+    assert message.ack.called
+
+
+@ON_RABBITMQ  # on redis:// it comes again after a minute
+def test_what_was_in_hand_when_the_connection_broke_comes_again(post, door):
+    def break_once(event: dict[str, Any]) -> None:
+        post.got.append(event)
+        if len(post.got) == 1:
+            door.shut()
+            door.open()
+
+    post.url, post.handler = door.url, break_once
+    door.open()
+    with post.at_work():
+        wait_until(is_connected)
+        event = post.send()
+        wait_until(lambda: len(post.got) >= 2)
+    assert post.got_ids() == {event["id"]}
+
+
 def test_keeps_what_was_stored_while_no_worker_ran(post):
     with post.at_work():
         wait_until(is_connected)
@@ -253,15 +288,15 @@ def test_keeps_what_was_stored_while_no_worker_ran(post):
         wait_until(lambda: post.got_ids() == told)
 
 
-@pytest.mark.real
-def test_an_idle_relay_reads_the_heartbeats_of_the_broker(rabbitmq):
-    with broker.connect(rabbitmq, "test") as connection:
+@ON_RABBITMQ
+def test_an_idle_relay_reads_the_heartbeats_of_the_broker(broker_url):
+    with broker.connect(broker_url, "test") as connection:
         connection.heartbeat = 1  # seconds; the broker then sends one every half
         connection.connect()
         before = connection.connection.bytes_recv
 
         def heard() -> bool:
-            broker.keep_alive(rabbitmq, connection)
+            broker.keep_alive(broker_url, connection)
             return connection.connection.bytes_recv > before
 
         wait_until(heard)

@@ -79,14 +79,14 @@ def status(run: Path, options: argparse.Namespace) -> None:
 def logs(run: Path, options: argparse.Namespace) -> None:
     """follow the logs of everything, or of one service (Ctrl-C ends it)"""
     folder, places = run / "logs", {}
-    names = f"{options.service}*.log" if options.service else "*.log"
-    if not any(folder.glob(names)):
-        known = sorted({path.stem.rsplit("-", 1)[0] for path in folder.glob("*-web.log")})
-        raise SystemExit(
-            f"no logs of {options.service or 'anything'} in {folder}; of {known} there are"
-        )
+    wanted = f"{options.service}*.log" if options.service else "*.log"
+    if not any(folder.glob(wanted)):
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
+        raise SystemExit(f"no logs of {options.service or 'anything'}; there are: {known or 'none'}")
     while True:
-        for path in sorted(folder.glob(names)):
+        for path in sorted(folder.glob(wanted)):
+            if path.stem.startswith(("install-", "test-")) and not options.service:
+                continue
             size = path.stat().st_size
             start = places.get(path, max(0, size - 2000))
             places[path] = size

@@ -111,3 +111,10 @@ def test_every_route_is_closed_unless_it_is_meant_to_be_open(app):
         if access_of(app.view_functions[rule.endpoint]) == "public"
     }
     assert all(rule.startswith(("/docs", "/health", "/openapi.json")) for rule in open_rules)
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/1", "/orders/1/cancel"])
+def test_tells_everybody_which_methods_there_are(client, path):
+    answer = client.options(path)
+    assert answer.status_code == 200
+    assert "OPTIONS" in answer.headers["Allow"]

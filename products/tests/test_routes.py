@@ -84,6 +84,7 @@ def test_a_product_is_written_anew_or_in_part(client, add, admin):
         (None, 428),
         ('"7"', 412),
         ('W/"1"', 412),  # a weak tag never matches strongly
+        ('""', 412),
         ('"one"', 412),
         ('"²"', 412),
         ('"99999999999999999999999999"', 412),

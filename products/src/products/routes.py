@@ -152,7 +152,7 @@ def _versions() -> list[int] | None:
         raise errors.VersionMissing
     if request.if_match.star_tag:
         return None
-    strong = request.if_match.as_set()
+    strong = filter(None, request.if_match.as_set())  # an empty tag is read as None
     return [int(tag) for tag in strong if tag.isascii() and tag.isdigit() and len(tag) < 19]
 
 

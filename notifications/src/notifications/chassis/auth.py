@@ -125,8 +125,8 @@ def verify() -> Caller:
 
 
 def _admit() -> Response | None:
-    if request.endpoint is None:
-        return None  # no such route: Flask answers 404 or 405
+    if request.endpoint is None or request.method == "OPTIONS":
+        return None  # Flask answers by itself: 404, 405, or what is allowed
     access = access_of(current_app.view_functions[request.endpoint])
     if access == "public":
         return None

@@ -82,7 +82,9 @@ def logs(run: Path, options: argparse.Namespace) -> None:
     wanted = f"{options.service}*.log" if options.service else "*.log"
     if not any(folder.glob(wanted)):
         known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
-        raise SystemExit(f"no logs of {options.service or 'anything'}; there are: {known or 'none'}")
+        raise SystemExit(
+            f"no logs of {options.service or 'anything'}; there are: {known or 'none'}"
+        )
     while True:
         for path in sorted(folder.glob(wanted)):
             if path.stem.startswith(("install-", "test-")) and not options.service:

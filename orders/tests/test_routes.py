@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import uuid
 
@@ -248,6 +250,18 @@ def test_a_cursor_of_another_query_is_refused(client, place, products, as_user):
     place((mug, 1))
     cursor = client.get("/orders?limit=1", headers=as_user()).json["next_cursor"]
     answer = client.get(f"/orders?status=pending&cursor={cursor}", headers=as_user())
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("key", [10**18, -(10**18), 2**70, "0001-01-01T00:00:00+23:59", None, True])
+def test_a_forged_cursor_is_refused(client, place, products, as_user, key):
+    mug = products.sell()
+    place((mug, 1))
+    place((mug, 1))
+    cursor = client.get("/orders?limit=1", headers=as_user()).json["next_cursor"]
+    sort, digest, _, pk = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps([sort, digest, key, pk]).encode()).decode()
+    answer = client.get("/orders", query_string={"cursor": forged}, headers=as_user())
     assert answer.status_code == 422
 
 

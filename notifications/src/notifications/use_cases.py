@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mongoengine import Q
@@ -15,9 +15,6 @@ from .errors import NotificationNotFound
 from .events import HEARS
 from .messages import message
 from .models import Notification
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -61,17 +58,13 @@ def list_notifications(user_id: str, unread: bool, limit: int, cursor: str | Non
     if unread:
         found = found.filter(read_at=None)
     if cursor:
-        key, pk = cursors.read(cursor, "newest", filters, int)
-        try:
-            moment = _EPOCH + key * _MS
-        except OverflowError:
-            raise cursors.InvalidCursor from None
+        moment, pk = cursors.read(cursor, "newest", filters, datetime)
         found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
     rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]
-    after = cursors.write("newest", filters, (last.created_at - _EPOCH) // _MS, last.id)
+    after = cursors.write("newest", filters, last.created_at, last.id)
     return Page(rows[:limit], after)
 
 

@@ -72,18 +72,14 @@ def list_orders(
     filters = {"customer_id": customer_id, "status": status}
     found = Order.objects(**{name: value for name, value in filters.items() if value})
     if cursor:
-        key, pk = cursors.read(cursor, "newest", filters, str)
-        try:
-            moment = datetime.fromisoformat(key)
-        except ValueError:
-            raise cursors.InvalidCursor from None
+        moment, pk = cursors.read(cursor, "newest", filters, datetime)
         found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
     rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]
     after = None
     if more:
-        after = cursors.write("newest", filters, rows[-1].created_at.isoformat(), rows[-1].id)
+        after = cursors.write("newest", filters, rows[-1].created_at, rows[-1].id)
     return Page(rows, after)
 
 

@@ -12,7 +12,7 @@ from mongoengine import NotUniqueError
 from .chassis import cursors
 from .chassis.logs import log
 from .errors import PriceRangeUnsorted, ProductNotFound, SkuTaken, StaleVersion
-from .models import MAX_AMOUNT, Product, words_in
+from .models import Product, words_in
 
 SORTS = {"newest": "-created_at", "price": "price.amount", "-price": "-price.amount"}
 
@@ -79,7 +79,7 @@ def list_products(sort: str, limit: int, cursor: str | None = None, **filters: A
     if len(rows) > limit:
         rows = rows[:limit]
         last = rows[-1]
-        key = last.created_at.isoformat() if field == "created_at" else last.price.amount
+        key = last.created_at if field == "created_at" else last.price.amount
         after = cursors.write(sort, filters, key, last.id)
     return Page(rows, after)
 
@@ -124,14 +124,7 @@ def _parts(
     if cursor is None:
         yield {}
         return
-    key, pk = cursors.read(cursor, sort, filters, str if field == "created_at" else int)
-    if field == "created_at":
-        try:
-            key = datetime.fromisoformat(key)
-        except ValueError:
-            raise cursors.InvalidCursor from None
-    elif not 0 <= key <= MAX_AMOUNT:
-        raise cursors.InvalidCursor
+    key, pk = cursors.read(cursor, sort, filters, datetime if field == "created_at" else int)
     beyond = "$lt" if SORTS[sort].startswith("-") else "$gt"
     yield {field: {"$eq": key}, "_id": {beyond: pk}}
     yield {field: {beyond: key}}

@@ -6,7 +6,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)  # as finely as MongoDB keeps time
+_MAX = 2**63  # what a database keeps as an integer
 
 
 class InvalidCursor(ValueError):
@@ -18,7 +23,9 @@ class InvalidCursor(ValueError):
 
 
 def write(sort: str, filters: Mapping[str, Any], key: Any, pk: str) -> str:
-    """The cursor behind the row with sort key `key` (anything JSON has) and id `pk`."""
+    """The cursor behind the row with sort key `key` (a time or an integer) and id `pk`."""
+    if isinstance(key, datetime):
+        key = (key - _EPOCH) // _MILLISECOND
     parts = json.dumps([sort, _hash(filters), key, pk], separators=(",", ":"))
     return base64.urlsafe_b64encode(parts.encode()).decode().rstrip("=")
 
@@ -32,12 +39,12 @@ def read(text: str, sort: str, filters: Mapping[str, Any], kind: type) -> tuple[
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         its_sort, its_hash, key, pk = json.loads(base64.urlsafe_b64decode(padded))
         str(pk).encode()  # fails for half a character, which no database takes
-    except (ValueError, TypeError):
+        same = its_sort == sort and its_hash == _hash(filters)
+        if not same or type(key) is not int or abs(key) >= _MAX or not isinstance(pk, str):
+            raise InvalidCursor
+        return (_EPOCH + key * _MILLISECOND if kind is datetime else key), pk
+    except (ValueError, TypeError, OverflowError):
         raise InvalidCursor from None
-    same = its_sort == sort and its_hash == _hash(filters)
-    if not same or type(key) is not kind or not isinstance(pk, str):
-        raise InvalidCursor
-    return key, pk
 
 
 def _hash(filters: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 worker_class = "gthread"
 threads = int(os.environ.get("THREADS", "32"))  # they mostly wait for services
 timeout = 30
+limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75
 logconfig_dict = for_gunicorn("gateway")

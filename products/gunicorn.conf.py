@@ -13,6 +13,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 worker_class = "gthread"
 threads = int(os.environ.get("THREADS", "8"))
 timeout = 30
+limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75  # the gateway keeps its connections
 logconfig_dict = for_gunicorn("products")

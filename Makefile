@@ -60,9 +60,6 @@ lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=
 secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py
 
-secrets: ## make the passwords of the containers, each once, in compose/secrets
-	@$(PYTHON) compose/make_secrets.py
-
 clean: ## remove environments and caches; the data in .run stays
 	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv compose/embedded/.venv .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

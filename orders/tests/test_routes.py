@@ -287,3 +287,10 @@ def test_a_rejected_order_cannot_be_cancelled(client, place, products, as_user):
     shown = client.get(f"/orders/{order['id']}", headers=as_user()).json
     assert shown["reason"] == "out_of_stock"
     assert shown["short_items"] == [{"product_id": mug, "name": "Mug", "requested": 2, "left": 1}]
+
+
+@pytest.mark.parametrize("path", ["/orders/1", "/health/live"])
+def test_refuses_query_parameters_where_there_are_none(client, as_user, path):
+    answer = client.get(f"{path}?x=1", headers=as_user())
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [{"pointer": "query/x", "message": "Unknown field."}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-from flask import Flask, Response, abort
+from flask import Flask, Response, abort, request
 from flask import Request as FlaskRequest
 from flask_smorest.utils import prepare_response
 from webargs.flaskparser import FlaskParser
@@ -67,15 +68,18 @@ class Blueprint(flask_smorest.Blueprint):
         register = super().route(rule, **options)
 
         def decorator(view: Callable) -> Callable:
-            documented = self.doc(operationId=view.__name__)(view)
+            arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+            places = {argument["in"] for argument in arguments}
+            documented = view if "query" in places else _without_query(view)
+            documented = self.doc(operationId=view.__name__)(documented)
             access = access_of(view)
-            statuses = set(errors)
+            statuses = {*errors, 422}
             if access == "public":
                 documented = self.doc(security=[])(documented)
             else:
                 statuses |= {401, 503} if access is None else {401, 403, 503}
-            for argument in getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ()):
-                statuses |= {400, 413, 415, 422} if argument["in"] == "json" else {422}
+            if "json" in places:
+                statuses |= {400, 413, 415}
             for status in sorted(statuses):
                 documented = self.alt_response(status, response=_name(status))(documented)
             return register(documented)
@@ -97,6 +101,20 @@ class Api(flask_smorest.Api):
             response = {"description": phrase, "schema": self.ERROR_SCHEMA}
             prepare_response(response, self.spec, problems.MEDIA_TYPE)
             self.spec.components.response(name, response, lazy=True)
+
+
+def _without_query(view: Callable) -> Callable:
+    """A view that refuses query parameters, since it declares none."""
+
+    @functools.wraps(view)
+    def strict(*args: Any, **options: Any) -> Any:
+        if request.args:
+            flask_smorest.abort(
+                422, messages={"query": {name: ["Unknown field."] for name in request.args}}
+            )
+        return view(*args, **options)
+
+    return strict
 
 
 def make_api(

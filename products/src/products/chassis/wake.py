@@ -10,6 +10,8 @@ import time
 
 import redis
 from flask import Flask, Response, request
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 _QUIET_SECONDS = 5.0  # how long a Redis that failed is left alone
 _UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -22,7 +24,12 @@ def channel(service: str) -> str:
 
 def init_app(app: Flask, cache_url: str, service: str) -> None:
     """Call the worker after every unsafe request."""
-    client = redis.Redis.from_url(cache_url, socket_timeout=0.1, socket_connect_timeout=0.1)
+    client = redis.Redis.from_url(
+        cache_url,
+        socket_timeout=0.1,
+        socket_connect_timeout=0.1,
+        retry=Retry(NoBackoff(), 1),  # a kept connection may have been closed; no more than that
+    )
     quiet_until = 0.0
 
     @app.after_request

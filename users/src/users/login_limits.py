@@ -7,11 +7,20 @@ import time
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter, RateLimitExceeded
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .chassis.health import Check, Unwell
 from .chassis.problems import problem
 from .settings import Settings
+
+# better to count here than to make a log-in wait for a Redis that hangs
+_REDIS = {
+    "socket_timeout": 0.1,
+    "socket_connect_timeout": 0.1,
+    "retry": Retry(NoBackoff(), 0),
+}
 
 
 def init_app(app: Flask, settings: Settings) -> Check:
@@ -27,7 +36,7 @@ def init_app(app: Flask, settings: Settings) -> Check:
         key_func=_address,
         app=app,
         storage_uri=settings.cache_url,
-        storage_options={"socket_timeout": 0.1, "socket_connect_timeout": 0.1},  # type: ignore[dict-item]
+        storage_options=_REDIS,  # type: ignore[arg-type]
         strategy="moving-window",
         in_memory_fallback_enabled=True,
         key_prefix="users.logins",

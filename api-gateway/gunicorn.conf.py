@@ -4,9 +4,11 @@ import os
 
 from gateway.chassis.environment import read_or_exit
 from gateway.chassis.logs import for_gunicorn
+from gateway.server import answer_with_problems
 from gateway.settings import Settings
 
 read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
+answer_with_problems()
 
 bind = os.environ.get("BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +21,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import CLOSED, Handler, Service, make_token, serving, wait_until
+from gateway.chassis import breaker
 
 
 def connect(url: str) -> http.client.HTTPConnection:
@@ -521,3 +526,95 @@ def test_a_kept_connection_that_was_closed_is_replaced_unless_it_is_a_post(
     services["orders"].answers["/orders"] = once
     assert client.open("/orders", method=method, headers=bearer).status_code == status
     assert services["orders"].reached == times
+
+
+def test_a_client_that_goes_away_gives_its_connection_back(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> None:
+    def without_end(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(10**12))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b"x" * 65536)
+        gone.append(True)
+
+    gone: list[bool] = []
+    services["products"].answers["/products"] = without_end
+    with serving({**settings, "upstream_connections": 1}) as gateway:
+        client = connect(gateway)
+        client.request("GET", "/products")
+        client.getresponse().read(5)
+        client.close()
+        wait_until(lambda: bool(gone))
+        client = connect(gateway)
+        client.request("GET", "/products/1")
+        assert client.getresponse().status == 200
+        client.close()
+
+
+def test_leaves_a_service_alone_that_has_failed_too_often(
+    make_app: Callable[..., Flask], services: dict[str, Service],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    client = make_app(upstream_timeout=0.05).test_client()
+    upstream = client.application.extensions["upstreams"]["products"]
+    services["products"].answers["/products/1"] = hang_up
+    for _ in range(breaker.FAILURES):
+        assert_problem(client.get("/products/1"), 502)
+    reached = services["products"].reached
+    answer = client.get("/products")
+    assert_problem(answer, 503)
+    assert 1 <= int(answer.headers["Retry-After"]) <= breaker.OPEN_SECONDS
+    assert services["products"].reached == reached
+    assert client.get("/.well-known/jwks.json").status_code == 200  # only products is left alone
+    later = time.monotonic() + breaker.OPEN_SECONDS
+    monkeypatch.setattr(upstream._breaker, "_clock", lambda: later)
+    assert client.get("/products").status_code == 200
+    assert client.get("/products").status_code == 200
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_a_service_that_answers_is_asked_again_whatever_it_says(
+    client: FlaskClient, services: dict[str, Service], status: int
+) -> None:
+    services["products"].answers["/products"] = lambda handler: handler.tell({}, status)
+    for _ in range(breaker.FAILURES + 2):
+        assert client.get("/products").status_code == status
+
+
+def test_clients_that_break_off_do_not_count_against_the_service(
+    client: FlaskClient, services: dict[str, Service], bearer: dict[str, str]
+) -> None:
+    for _ in range(breaker.FAILURES + 2):
+        headers = {**bearer, "Content-Length": "10"}
+        answer = client.post("/products", input_stream=io.BytesIO(b"12345"), headers=headers)
+        assert answer.status_code == 400
+    assert client.get("/products").status_code == 200
+
+
+def test_a_service_that_hangs_does_not_keep_the_others_from_being_asked(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> None:
+    """Three times as many as the gateway has threads ask for what hangs."""
+    done: list[bool] = []
+    services["products"].answers["/products"] = lambda handler: (
+        wait_until(lambda: bool(done)) or handler.tell({})
+    )
+    with serving(settings) as gateway, ThreadPoolExecutor(96) as clients:
+
+        def ask(path: str) -> int:
+            client = connect(gateway)
+            client.request("GET", path)
+            status = client.getresponse().status
+            client.close()
+            return status
+
+        hanging = [clients.submit(ask, "/products") for _ in range(96)]
+        answered = as_completed(hanging)
+        assert {next(answered).result() for _ in range(96 - 16)} == {503}
+        assert [ask("/.well-known/jwks.json") for _ in range(10)] == [200] * 10
+        assert services["products"].reached == 16  # all the while
+        done.append(True)
+        assert {asked.result() for asked in answered} == {200}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import urllib3
@@ -11,7 +12,6 @@ from flask import Response, request
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    EmptyPoolError,
     HTTPError,
     NewConnectionError,
     ProtocolError,
@@ -19,12 +19,12 @@ from urllib3.exceptions import (
 )
 
 from . import messages
+from .chassis.breaker import Breaker, Refused
 from .chassis.logs import log
 from .routing import Row
 from .settings import Settings
 
 CONNECT_SECONDS = 2.0
-QUEUE_SECONDS = 1.0  # how long a request waits for one of the connections to be free
 IDLE_SECONDS = 60.0  # after this a kept connection is not used again; services close at 75
 
 
@@ -37,7 +37,11 @@ class ServiceSilent(Exception):
 
 
 class ServiceBusy(Exception):
-    """As many requests as may be are with the service already."""
+    """The service is not asked now: it has as much to do as it may, or has failed too often."""
+
+    def __init__(self, text: str, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after  # seconds
 
 
 STATUSES: Mapping[type[Exception], int] = {ServiceAway: 502, ServiceSilent: 504, ServiceBusy: 503}
@@ -74,15 +78,16 @@ class _Https(_AsIs, HTTPSConnection):
 
 
 class Upstream:
-    """One service, and the connections to it that are kept."""
+    """One service: the connections to it that are kept, and what holds others back from it."""
 
     def __init__(self, name: str, url: str, settings: Settings) -> None:
         self.name, self.url, self._settings = name, url, settings
+        self._breaker = Breaker(name, settings.upstream_connections)
         self._pool = self._new_pool()
 
     def _new_pool(self) -> urllib3.HTTPConnectionPool:
         most = self._settings.upstream_connections
-        pool = urllib3.connection_from_url(self.url, maxsize=most, block=True)
+        pool = urllib3.connection_from_url(self.url, maxsize=most)
         pool.ConnectionCls = _Https if pool.scheme == "https" else _Http
         return pool
 
@@ -91,10 +96,19 @@ class Upstream:
 
         Raises ServiceAway, ServiceSilent, ServiceBusy, and what reading the body raises.
         """
+        with ExitStack() as place:
+            try:
+                place.enter_context(self._breaker.call(ServiceAway, ServiceSilent))
+            except Refused as refused:
+                raise self._busy(refused) from refused
+            response = self._answer(row)
+            if response.is_streamed:  # the place is taken until the last piece has passed
+                response.call_on_close(place.pop_all().close)
+            return response
+
+    def _answer(self, row: Row) -> Response:
         try:
             return messages.answer(self._send(row))
-        except EmptyPoolError as error:
-            raise self._failed(ServiceBusy, error, "has too much to do") from error
         except (NewConnectionError, ConnectTimeoutError) as error:
             raise self._failed(ServiceAway, error, "cannot be reached") from error
         except ReadTimeoutError as error:
@@ -134,13 +148,16 @@ class Upstream:
             body=content,
             headers=head,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds),
-            pool_timeout=QUEUE_SECONDS,
             retries=False,
             redirect=False,
             chunked=content is not None and "Content-Length" not in head,
             preload_content=False,
             decode_content=False,
         )
+
+    def _busy(self, refused: Refused) -> ServiceBusy:
+        log.warning("upstream.refused", upstream=self.name, why=str(refused))
+        return ServiceBusy(f"The service {self.name} {refused}.", refused.retry_after)
 
     def _failed(self, kind: type[Exception], error: Exception, what: str) -> Exception:
         log.warning("upstream.failed", upstream=self.name, problem=kind.__name__, error=repr(error))

@@ -6,11 +6,12 @@ SHOP := $(PYTHON) compose/embedded/shop.py
 TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs demo test test-real lint contracts chassis lock secrets clean tools
+.PHONY: help up down status logs demo test test-real test-defects chaos bench-events lint contracts \
+    chassis lock secrets clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## install, start everything, wait until it is ready, and say where to go
 	@$(SHOP) up
@@ -36,6 +37,22 @@ test-real: ## the worker and end-to-end tests on real RabbitMQ and Redis
 	@$(SHOP) install --test
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py $(PYTHON) ci/test.py --real $(ARGS)
+
+chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= ORDERS=
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/chaos/chaos.py $(ARGS)
+
+test-defects: ## sixteen defects of the course this shop comes from, and that it has none of them
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@cd ci && .venv/bin/python -m pytest -v e2e/test_defects.py $(ARGS)
+
+bench-events: ## how fast events are told and handled, on the embedded broker and on RabbitMQ
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/bench/events.py $(ARGS)
+	@$(PYTHON) ci/real_servers.py $(TOOLS)/python ci/bench/events.py $(ARGS)
 
 lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(TOOLS)/ruff check .

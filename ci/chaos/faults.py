@@ -1,0 +1,170 @@
+"""The faults themselves: each method is a kind of schedule.KINDS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+from random import Random
+
+import redis
+from doors import Door
+from schedule import Fault
+from tap import Tap
+
+COPIES = 50
+
+
+class Faults:
+    """Lets things go wrong in a running shop, and puts right what does not heal by itself."""
+
+    def __init__(self, run: Path, broker: Door, cache: Door, cache_url: str, tap: Tap) -> None:
+        self.run, self.broker, self.cache, self.cache_url = run, broker, cache, cache_url
+        self.tap = tap
+        self.poison: set[tuple[str, str]] = set()  # (listener, event id)
+        self.forestalled: set[str] = set()  # orders that were cancelled before they were placed
+        self._stopped: set[int] = set()
+
+    def strike(self, fault: Fault) -> None:
+        """Do it; returns when it is over."""
+        getattr(self, f"_{fault.kind.replace('-', '_')}")(fault, Random(fault.seed))
+
+    def calm(self) -> None:
+        """Nothing is held, shut or stopped any longer."""
+        for pid in list(self._stopped):
+            self._signal(pid, signal.SIGCONT)
+        self.broker.open()
+        self.cache.open()
+
+    def pids(self, name: str) -> list[int]:
+        """The process that supervisord knows by this name, then its children."""
+        supervisor = int((self.run / "supervisord.pid").read_text())
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "environ").read_bytes().split(b"\0")
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue  # it has ended
+            mine = f"SHOP_RUN={self.run}".encode() in words
+            if mine and f"SUPERVISOR_PROCESS_NAME={name}".encode() in words:
+                found.append((parent != supervisor, int(folder.name)))
+        return [pid for _, pid in sorted(found)]
+
+    def _kill(self, fault: Fault, chance: Random) -> None:
+        """kill -9 of the process, of one of its children, or of all of them at once."""
+        pids = self.pids(fault.target)
+        for pid in chance.choice([pids, pids[:1], pids[-1:]]):
+            self._signal(pid, signal.SIGKILL)
+
+    def _stop(self, fault: Fault, chance: Random) -> None:
+        for pid in self.pids(fault.target)[:1]:
+            self._signal(pid, signal.SIGTERM)
+
+    def _kill_database(self, fault: Fault, chance: Random) -> None:
+        for pid in self.pids(fault.target):
+            self._signal(pid, signal.SIGKILL)
+
+    def _hang_database(self, fault: Fault, chance: Random) -> None:
+        pids = self.pids(fault.target)
+        for pid in pids:
+            self._signal(pid, signal.SIGSTOP)
+        time.sleep(fault.seconds)
+        for pid in pids:
+            self._signal(pid, signal.SIGCONT)
+
+    _slow_consumer = _hang_database
+
+    def _broker_away(self, fault: Fault, chance: Random) -> None:
+        self.broker.shut()
+        time.sleep(fault.seconds)
+        self.broker.open()
+
+    def _broker_cut(self, fault: Fault, chance: Random) -> None:
+        self.broker.cut()
+
+    def _lost_confirms(self, fault: Fault, chance: Random) -> None:
+        """The broker takes events, but nobody hears that it did, and the connections drop."""
+        self.broker.deaf = True
+        time.sleep(fault.seconds)
+        self.broker.cut()
+        self.broker.deaf = False
+
+    def _cache_away(self, fault: Fault, chance: Random) -> None:
+        self.cache.shut()
+        time.sleep(fault.seconds)
+        self.cache.open()
+
+    def _cache_flush(self, fault: Fault, chance: Random) -> None:
+        redis.Redis.from_url(self.cache_url).flushdb()
+
+    def _copies(self, fault: Fault, chance: Random) -> None:
+        """Fifty copies of one event at once, straight into a listener's queue."""
+        kinds = {
+            "products": ("order.placed", "order.confirmed", "order.cancelled"),
+            "orders": ("stock.reserved", "stock.rejected"),
+            "notifications": ("order.placed", "order.confirmed", "order.cancelled"),
+        }[fault.target]
+        if events := self.tap.events(*kinds):
+            event = chance.choice(events[-10:])
+            self.tap.publish([event] * COPIES, f"{fault.target}.events")
+
+    def _shuffled_copies(self, fault: Fault, chance: Random) -> None:
+        events = self.tap.events()[-COPIES:]
+        chance.shuffle(events)
+        self.tap.publish(events)
+
+    def _late_copies(self, fault: Fault, chance: Random) -> None:
+        events = self.tap.events()[-4 * COPIES :]
+        chance.shuffle(events)
+        self.tap.publish(events)
+
+    def _held_back(self, fault: Fault, chance: Random) -> None:
+        """Half of what comes for a listener reaches it late, and the last first."""
+        self.tap.hold_back(f"{fault.target}.events", fault.seconds)
+
+    def _poison(self, fault: Fault, chance: Random) -> None:
+        """An event that no handler can take."""
+        kind = "stock.reserved" if fault.target == "orders" else "order.placed"
+        event = crafted(f"poison-{uuid.UUID(int=chance.getrandbits(128))}", kind, {})
+        self.poison.add((fault.target, event["id"]))
+        self.tap.publish([event], f"{fault.target}.events")
+
+    def _cancel_first(self, fault: Fault, chance: Random) -> None:
+        """An order whose cancel overtakes it; nothing may be reserved for it."""
+        placed = self.tap.events("order.placed")
+        order, customer = (str(uuid.UUID(int=chance.getrandbits(128))) for _ in range(2))
+        data = {"order_id": order, "customer_id": customer}
+        items = placed[-1]["data"] if placed else {"items": [], "total": None}
+        first = crafted(f"{order}-2", "order.cancelled", data)
+        second = crafted(f"{order}-1", "order.placed", {**items, **data})
+        self.forestalled.add(order)
+        for event in (first, second):
+            self.tap.publish([event], "products.events")
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        if number == signal.SIGSTOP:
+            self._stopped.add(pid)
+        elif number == signal.SIGCONT:
+            self._stopped.discard(pid)
+
+
+def crafted(event_id: str, kind: str, data: dict) -> dict:
+    """An event that nobody told."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "/chaos",
+        "type": kind,
+        "subject": data.get("order_id", "nobody"),
+        "time": "2026-01-01T00:00:00.000Z",
+        "datacontenttype": "application/json",
+        "sequence": 1,
+        "data": data,
+    }

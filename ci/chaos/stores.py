@@ -1,0 +1,63 @@
+"""The databases of the services, looked at from outside."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+SERVICES = ["users", "products", "orders", "notifications"]
+OUTBOXES = [
+    ("users", "users"),
+    ("products", "products"),
+    ("products", "reservations"),
+    ("orders", "orders"),
+]
+
+
+class Stores:
+    """Reads of all four databases, which may be away for a while."""
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self._clients = {
+            name: pymongo.MongoClient(
+                f"mongodb://127.0.0.1:{ports[f'{name}-db']}/",
+                directConnection=True,
+                serverSelectionTimeoutMS=2000,
+                socketTimeoutMS=5000,
+                tz_aware=True,
+            )
+            for name in SERVICES
+        }
+
+    def look(self, service: str, collection: str, query: dict, *fields: str) -> list[dict]:
+        """What is there now. Raises PyMongoError."""
+        found = self._clients[service][service][collection].find(query, list(fields) or None)
+        return list(found)
+
+    def find(self, service: str, collection: str, query: dict, *fields: str) -> list[dict]:
+        """As look, but waits for a database that is away."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.look(service, collection, query, *fields)
+            except PyMongoError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def unsent(self) -> list[tuple[str, Any, str]]:
+        """(collection, id, event type) of each event that waits in an outbox."""
+        waiting = {"outbox.due": {"$exists": True}}
+        return [
+            (collection, document["_id"], entry["event"]["type"])
+            for service, collection in OUTBOXES
+            for document in self.find(service, collection, waiting, "outbox")
+            for entry in document["outbox"]
+        ]
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()

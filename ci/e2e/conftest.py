@@ -102,6 +102,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         run_shop("down", environment)
 
 
+@pytest.fixture
+def run_dir(shop: Shop) -> Path:
+    """The folder of a shop of our own, whose processes may be stopped and whose logs be read."""
+    if shop.run_dir is None:
+        pytest.skip("a shop that was running already is left as it is")
+    return shop.run_dir
+
+
 @pytest.fixture(scope="session")
 def base_url(shop: Shop) -> str:
     return shop.base_url
@@ -133,6 +141,54 @@ def customer(base_url: str) -> Callable[..., Client]:
         return client
 
     return make
+
+
+@pytest.fixture
+def product(admin: Client) -> Callable[..., dict]:
+    """Puts a new product on sale: product(), product(stock=3, amount=999, name="Red mug")."""
+
+    def make(stock: int = 10, amount: int = 1250, **more: object) -> dict:
+        body = {
+            "sku": f"SKU-{uuid.uuid4().hex[:10].upper()}",
+            "name": "Blue mug",
+            "description": "Holds tea.",
+            "price": {"amount": amount, "currency": "EUR"},
+            "category": "kitchen",
+            "stock": stock,
+            **more,
+        }
+        answer = admin.post("/products", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return make
+
+
+def place(client: Client, *wanted: tuple[dict, int], key: str | None = None) -> requests.Response:
+    """The answer to an order of so many of each product."""
+    items = [{"product_id": p["id"], "quantity": quantity} for p, quantity in wanted]
+    headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+    return client.post("/orders", json={"items": items}, headers=headers)
+
+
+def settled(client: Client, order: dict) -> dict:
+    """The order, when it is no longer pending."""
+
+    def look() -> dict | None:
+        found = client.get(f"/orders/{order['id']}").json()
+        return found if found["status"] != "pending" else None
+
+    return eventually(look)
+
+
+def stock_of(client: Client, product: dict) -> int:
+    return client.get(f"/products/{product['id']}").json()["stock"]
+
+
+def kinds(client: Client, order: dict) -> set[str]:
+    """What the customer was told about the order."""
+    items = client.get("/notifications").json()["items"]
+    return {n["kind"] for n in items if n["data"].get("order_id") == order["id"]}
 
 
 def pytest_configure() -> None:

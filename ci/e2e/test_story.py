@@ -6,53 +6,7 @@ import threading
 import uuid
 
 import pytest
-from conftest import eventually
-
-
-@pytest.fixture
-def product(admin):
-    """Makes a product that is on sale."""
-
-    def make(stock: int = 10, amount: int = 1250, **more) -> dict:
-        body = {
-            "sku": f"SKU-{uuid.uuid4().hex[:10].upper()}",
-            "name": "Blue mug",
-            "description": "Holds tea.",
-            "price": {"amount": amount, "currency": "EUR"},
-            "category": "kitchen",
-            "stock": stock,
-            **more,
-        }
-        answer = admin.post("/products", json=body)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    return make
-
-
-def place(client, *wanted: tuple[dict, int], key: str | None = None):
-    items = [{"product_id": p["id"], "quantity": quantity} for p, quantity in wanted]
-    headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-    return client.post("/orders", json={"items": items}, headers=headers)
-
-
-def settled(client, order: dict) -> dict:
-    """The order, when it is no longer pending."""
-
-    def look() -> dict | None:
-        found = client.get(f"/orders/{order['id']}").json()
-        return found if found["status"] != "pending" else None
-
-    return eventually(look)
-
-
-def stock_of(client, product: dict) -> int:
-    return client.get(f"/products/{product['id']}").json()["stock"]
-
-
-def kinds(client, order: dict) -> set[str]:
-    items = client.get("/notifications").json()["items"]
-    return {n["kind"] for n in items if n["data"].get("order_id") == order["id"]}
+from conftest import eventually, kinds, place, settled, stock_of
 
 
 def test_a_customer_registers_logs_in_and_stays_logged_in(visitor):

@@ -92,7 +92,7 @@ def answer(upstream: urllib3.BaseHTTPResponse) -> Response:
         # read at once, so that no slow client holds a connection to the service
         response = Response(upstream.read())
     else:
-        response = Response(upstream.stream(PIECE), direct_passthrough=True)
+        response = Response(upstream.stream(PIECE))
         response.call_on_close(lambda: _let_go(upstream))
     response.automatically_set_content_length = False  # a HEAD answer tells of a body it has not
     response.status = f"{upstream.status} {upstream.reason or ''}".rstrip()

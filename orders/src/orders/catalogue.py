@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter, Retry
+from requests.adapters import HTTPAdapter
 from structlog.contextvars import get_contextvars
 
+from .chassis.breaker import Breaker, Refused
 from .chassis.logs import log, new_traceparent
 from .errors import CatalogueUnavailable
+
+AT_ONCE = 4  # of gunicorn's eight threads; the others have orders to show
+TIMEOUT = (1, 2)  # seconds to connect, and of silence
 
 
 @dataclass(frozen=True)
@@ -22,15 +27,14 @@ class CatalogueItem:
 
 
 class Catalogue:
-    """Asks products over HTTP, for two seconds at most."""
+    """Asks products over HTTP: seconds at most, few at once, and not while it does not answer."""
 
     def __init__(self, products_url: str) -> None:
         self.url = f"{products_url.rstrip('/')}/products"
+        self.breaker = Breaker("products", AT_ONCE)
         self.session = requests.Session()
         self.session.trust_env = False  # no look-up of proxies at every call: a quarter faster
-        # a kept connection may have been closed by the other side: once more, on a fresh one
-        again = Retry(total=1, read=1, backoff_factor=0, status=0, allowed_methods=["GET"])
-        self.session.mount("http", HTTPAdapter(pool_maxsize=16, max_retries=again))
+        self.session.mount("http", HTTPAdapter(pool_maxsize=AT_ONCE))
 
     def find(self, ids: list[str]) -> dict[str, CatalogueItem]:
         """The products on sale among `ids`, by id. Raises CatalogueUnavailable."""
@@ -40,7 +44,10 @@ class Catalogue:
             headers["X-Request-Id"] = known["request_id"]
         query: dict[str, list[str] | int] = {"id": ids, "limit": len(ids)}
         try:
-            answer = self.session.get(self.url, params=query, headers=headers, timeout=(1, 2))
+            with self.breaker.call(requests.RequestException):
+                answer = self._ask(params=query, headers=headers, timeout=TIMEOUT)
+                if answer.status_code >= 500:
+                    answer.raise_for_status()
             answer.raise_for_status()
             return {
                 found["id"]: CatalogueItem(
@@ -48,6 +55,17 @@ class Catalogue:
                 )
                 for found in answer.json()["items"]
             }
+        except Refused as refused:
+            raise CatalogueUnavailable(refused.retry_after) from refused
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             log.warning("catalogue.unavailable", error=repr(error))
             raise CatalogueUnavailable from error
+
+    def _ask(self, **question: Any) -> requests.Response:
+        try:
+            return self.session.get(self.url, **question)
+        except requests.Timeout:
+            raise  # whoever was silent once is not waited for again
+        except requests.ConnectionError:
+            # a kept connection that products has just closed: once more, on a fresh one
+            return self.session.get(self.url, **question)

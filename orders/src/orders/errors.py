@@ -37,7 +37,6 @@ class InvalidItems(Exception):
 class CatalogueUnavailable(Exception):
     """Products cannot be asked for prices just now, so nothing was ordered."""
 
-    retry_after = 2
-
-    def __init__(self) -> None:
+    def __init__(self, retry_after: int = 2) -> None:
+        self.retry_after = retry_after  # seconds
         super().__init__("The catalogue is away; nothing was ordered. Try again shortly.")

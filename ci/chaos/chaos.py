@@ -22,6 +22,7 @@ import system as systems
 from checks import Facts, Findings, examine, examine_answers
 from schedule import AFTERWARDS, Round, round_of
 from watch import Watch
+from without.safeguards import SAFEGUARDS
 
 SETTLE_SECONDS = 2 * systems.SAGA_TIMEOUT + 30
 COLUMNS = ["seed", "orders", "faults", "lost", "doubled", "oversold", "stuck", "recovery s"]
@@ -124,6 +125,7 @@ def parse() -> argparse.Namespace:
     add("--rounds", type=int, default=number("ROUNDS", 3), help="each with the next seed (3)")
     add("--orders", type=int, default=number("ORDERS", 60), help="in each round (60)")
     add("--faults", type=int, default=number("FAULTS", 6), help="in each round (6)")
+    add("--without", choices=SAFEGUARDS, help="switch it off: the checks should turn red")
     add("--show", action="store_true", help="only print what the seeds decide")
     return parser.parse_args()
 
@@ -139,7 +141,7 @@ def main() -> int:
         return 0
     run = Path(tempfile.mkdtemp(prefix="shop-chaos-"))
     rows, found = [], Findings()
-    with systems.running(run) as system:
+    with systems.running(run, options.without) as system:
         print(_line(COLUMNS), flush=True)
         for plan in plans:
             row, found = play(system, plan)

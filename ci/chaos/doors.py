@@ -18,13 +18,14 @@ class Door:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self.deaf = False  # what the server answers is thrown away
+        self.mute = False  # what the server is told is thrown away
         self.open()
         login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         self.url = urlunsplit(parts._replace(netloc=f"{login}127.0.0.1:{self.port}"))
 
     def open(self) -> None:
         """Let everybody through (again)."""
-        self.deaf = False
+        self.deaf = self.mute = False
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
             self.port = self._listener.getsockname()[1]
@@ -76,7 +77,7 @@ class Door:
     ) -> None:
         try:
             while data := source.recv(65536):
-                if not (self.deaf and source is pair[1]):
+                if not (self.deaf if source is pair[1] else self.mute):
                     target.sendall(data)
         except OSError:
             pass

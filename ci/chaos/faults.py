@@ -92,6 +92,13 @@ class Faults:
         self.broker.cut()
         self.broker.deaf = False
 
+    def _lost_publishes(self, fault: Fault, chance: Random) -> None:
+        """What is sent to the broker vanishes on the way, and then the connections drop."""
+        self.broker.mute = True
+        time.sleep(fault.seconds)
+        self.broker.cut()
+        self.broker.mute = False
+
     def _cache_away(self, fault: Fault, chance: Random) -> None:
         self.cache.shut()
         time.sleep(fault.seconds)

@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[list[str], float, float]] = {
     "broker-away": (["broker"], 1, 4),
     "broker-cut": (["broker"], 0, 0),
     "lost-confirms": (["broker"], 0.2, 1),
+    "lost-publishes": (["broker"], 0.2, 1),
     "cache-away": (["cache"], 1, 4),
     "cache-flush": (["cache"], 0, 0),
     "copies": (LISTENERS, 0, 0),

@@ -43,8 +43,8 @@ class System:
 
 
 @contextmanager
-def running(run: Path) -> Iterator[System]:
-    """Start everything in the folder `run`; stop it in the end."""
+def running(run: Path, without: str | None = None) -> Iterator[System]:
+    """Start everything in the folder `run`, maybe without a safeguard; stop it in the end."""
     with ExitStack() as stack:
         urls = {**os.environ, **stack.enter_context(real_servers.servers())}
         tap = Tap(urls["BROKER_URL"])
@@ -58,6 +58,9 @@ def running(run: Path) -> Iterator[System]:
             "BROKER_URL": broker.url,
             "CACHE_URL": cache.url,
         }
+        if without:
+            switch = Path(__file__).with_name("without")
+            environment |= {"PYTHONPATH": str(switch), "CHAOS_WITHOUT": without}
         stack.callback(_shop, "down", environment)
         _shop("up", environment)
         stores = Stores(json.loads((run / "ports.json").read_text()))

@@ -1,0 +1,111 @@
+"""Switches one safeguard of the services off, from outside: sitecustomize calls it.
+
+CHAOS_WITHOUT names the safeguard. The code of the shop knows nothing of it; a module is changed
+right after it was imported.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+Change = Callable[[ModuleType], None]
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """What a safeguard does that is switched off."""
+
+
+def _confirm(broker: ModuleType) -> None:
+    def connect(url: str, service: str) -> object:
+        return broker.Connection(url, heartbeat=30, connect_timeout=5)
+
+    broker.connect = connect
+
+
+def _conditional_update(models: ModuleType) -> None:
+    def hold(cls: type, pk: str, order_id: str, attempt: str, quantity: int, source: str) -> bool:
+        moment = models.now()
+        move = models.Move(
+            order_id=order_id, attempt=attempt, quantity=quantity, source=source, at=moment
+        )
+        counts = {source: -quantity, "reserved": quantity, "version": 1}
+        held = {"$inc": counts, "$push": {"moves": move.to_mongo().to_dict()}}
+        return bool(cls.objects(__raw__={"_id": pk}).update_one(__raw__=held))
+
+    models.Product.hold = classmethod(hold)
+
+
+def _unique_key(models: ModuleType) -> None:
+    models.Notification._meta["index_specs"] = []
+
+
+def _idempotency_key(use_cases: ModuleType) -> None:
+    use_cases._of_key = _nothing
+    use_cases.Order._meta["index_specs"] = []
+
+
+def _parking(parking: ModuleType) -> None:
+    parking.Parking.park = _nothing
+
+
+def _give_back(stock: ModuleType) -> None:
+    stock.release_stock = _nothing
+
+
+def _late_acknowledgement(inbox: ModuleType) -> None:
+    handle = inbox.Consumer.on_message
+
+    def on_message(self: object, message: object) -> None:
+        message.ack()
+        message.ack = _nothing
+        handle(self, message)
+
+    inbox.Consumer.on_message = on_message
+
+
+# Each safeguard: the end of the module's name, and what is changed in it.
+SAFEGUARDS: dict[str, tuple[str, Change]] = {
+    "confirm": (".chassis.broker", _confirm),
+    "conditional-update": ("products.models", _conditional_update),
+    "unique-key": ("notifications.models", _unique_key),
+    "idempotency-key": ("orders.use_cases", _idempotency_key),
+    "parking": (".chassis.parking", _parking),
+    "give-back": ("products.stock", _give_back),
+    "late-acknowledgement": (".chassis.inbox", _late_acknowledgement),
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds modules as usual, and changes the one that is meant."""
+
+    def __init__(self, ending: str, change: Change) -> None:
+        self.ending, self.change = ending, change
+
+    def find_spec(self, name: str, path: object, target: object = None) -> object:
+        if not name.endswith(self.ending):
+            return None
+        sys.meta_path.remove(self)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
+        if spec and spec.loader:
+            run = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                run(module)
+                self.change(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def switch_off() -> None:
+    """Change what CHAOS_WITHOUT names as soon as this process imports it."""
+    if chosen := SAFEGUARDS.get(os.environ.get("CHAOS_WITHOUT", "")):
+        sys.meta_path.insert(0, _Finder(*chosen))

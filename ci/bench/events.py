@@ -333,8 +333,8 @@ def main() -> None:
         print(f"versions  {', '.join(f'{name} {number}' for name, number in found.items())}")
         print(
             f"settings  {CLIENTS} clients with a connection each, {PRODUCTS} products, orders of "
-            "one item; of each service one\n"
-            "          web process (8 threads) and one worker; databases sync every commit"
+            "one item; one web process\n"
+            "          (8 threads) and one worker of each service, as `make up`; no rate limit"
         )
         if broker != "RabbitMQ":
             print("          on this broker every event is sent twice, 30 s apart; firsts count")

@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 import mongoengine as me
 import pytest
 import redis
+from amqp.exceptions import NotFound, PreconditionFailed
 from flask import Flask
-from kombu import Exchange
+from kombu import Exchange, Queue
 from pymongo.errors import ServerSelectionTimeoutError
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
-from notifications.chassis import broker, health, process, relay, wake
+from notifications.chassis import broker, health, inbox, process, relay, wake
 from notifications.chassis.inbox import Consumer, Inbox
 from notifications.chassis.outbox import OutboxDocument, entry, new_event
 from notifications.chassis.parking import ParkedEvent, redrive
@@ -228,6 +229,49 @@ def test_waits_for_a_broker_that_is_away_at_the_start(post, door):
         wait_until(is_connected)
         wait_until(lambda: post.got)
     assert post.got_ids() == {event["id"]}
+
+
+@ON_RABBITMQ
+def test_a_queue_with_other_arguments_is_told_with_the_way_out(post, client, monkeypatch, caplog):
+    """As after an update that changed them: a person reads what to do, and does it."""
+    tries: list[Exception] = []
+    find = broker.difference
+    monkeypatch.setattr(broker, "difference", lambda error: tries.append(error) or find(error))
+    monkeypatch.setattr(inbox, "PERSON_SECONDS", 0.05)
+    monkeypatch.setattr(relay, "UNHEARD_SECONDS", 0.1)
+    queue = f"{post.name}.events"
+    with broker.connect(post.url, post.name) as connection:
+        Queue(queue, durable=True)(connection.default_channel).declare()
+        with post.at_work(must_be_heard=(post.sent,)):
+            wait_until(lambda: len(tries) > 2)
+            wait_until(lambda: health.WorkerBeat.objects(problem__exists=True).count())
+            found = client.get("/health/ready").json["checks"]["broker"]
+            assert found["status"] == "degraded"
+            assert found["detail"].startswith(f"not connected: RabbitMQ has the queue {queue} with")
+            assert found["detail"].endswith(f"rabbitmqctl delete_queue {queue}")
+            event = post.send()
+            Queue(queue)(connection.default_channel).delete()  # what the sentence says
+            wait_until(lambda: post.got)
+            wait_until(is_connected)
+            wait_until(lambda: health.WorkerBeat.objects(problem__exists=True).count() == 0)
+    assert post.got == [event]
+    said = [r.msg["event"] for r in caplog.records if isinstance(r.msg, dict)]
+    assert said.count("consumer.refused") == 1  # though it tried again and again
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        NotFound("NOT_FOUND - no queue 'orders.events' in vhost '/'"),
+        PreconditionFailed("PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out"),
+        OSError("inequivalent arg 'x' for queue 'y'"),
+    ],
+)
+def test_only_another_queue_is_for_a_person_to_solve(other):
+    assert broker.difference(other) is None
+    text = "inequivalent arg 'x-delivery-limit' for queue 'orders.events' in vhost '/': …"
+    found = broker.difference(PreconditionFailed(f"PRECONDITION_FAILED - {text}"))
+    assert "queue orders.events with another x-delivery-limit than" in str(found)
 
 
 def test_comes_back_to_a_broker_that_went_away(post, door):

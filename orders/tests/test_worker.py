@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import jsonschema_rs
@@ -10,6 +11,7 @@ import pytest
 
 from orders import events, use_cases
 from orders.catalogue import CatalogueItem
+from orders.chassis import health
 from orders.chassis.outbox import new_event, now
 from orders.chassis.parking import ParkedEvent
 from orders.models import Order
@@ -136,6 +138,40 @@ def test_a_parked_event_is_handled_when_its_cause_is_gone(inbox, order, monkeypa
 def test_a_message_that_is_no_event_is_parked(inbox, body):
     inbox.take(body)
     assert ParkedEvent.objects.count() == 1
+
+
+def detail(client, check):
+    """What /health/ready says of one thing: (status, detail)."""
+    found = client.get("/health/ready").json["checks"][check]
+    return found["status"], found["detail"]
+
+
+def test_health_names_the_age_of_the_oldest_unsent_event_and_the_dead(client, inbox, order):
+    assert detail(client, "events") == ("ok", "none unsent, none dead")
+    long_ago = now() - timedelta(seconds=125.5)
+    Order.objects(id=order.id).update(set__outbox__0__since=long_ago)
+    status, said = detail(client, "events")
+    assert status == "degraded"
+    assert re.fullmatch(r"1 unsent, the oldest for 12\d s, none dead", said)
+    inbox.take(b"{")
+    while inbox.retry_due():
+        pass
+    assert detail(client, "events")[1].endswith(" s, 1 dead")
+    Order.objects(id=order.id).update(set__outbox__0__sent=True)  # on redis:// it goes twice
+    assert detail(client, "events") == ("degraded", "none unsent, 1 dead")
+
+
+def test_health_names_what_keeps_a_worker_from_the_broker(client):
+    health.beat(False)
+    assert detail(client, "broker") == ("degraded", "no worker is connected to the broker")
+    health.beat(False, "the queue orders.events is another")
+    said = "not connected: the queue orders.events is another"
+    assert detail(client, "broker") == ("degraded", said)
+    health.beat(True)
+    assert detail(client, "broker") == ("ok", "a worker is connected")
+    status, said = detail(client, "worker")
+    assert status == "ok" and re.fullmatch(r"seen \d+ s ago", said)
+    health.say_goodbye()
 
 
 def test_every_event_told_is_as_the_contract_says(inbox, order):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,12 @@ from kombu import Connection, Exchange, Queue, binding
 
 EXCHANGE = Exchange("shop", "topic", durable=True)
 RESEND_SECONDS = 30  # on redis: a message can be lost with a killed consumer, so each goes twice
+
+_DIFFERS = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'")
+
+
+class QueueDiffers(Exception):
+    """RabbitMQ has a queue of this name with other arguments; the text says what to do."""
 
 
 def is_rabbitmq(url: str) -> bool:
@@ -50,6 +57,18 @@ def events_queue(url: str, service: str, types: Iterable[str]) -> Queue:
         bindings=[binding(EXCHANGE, routing_key=kind) for kind in types],
         durable=True,
         queue_arguments=arguments,
+    )
+
+
+def difference(error: Exception) -> QueueDiffers | None:
+    """What to tell a person when RabbitMQ refused to declare a queue (406); None for all else."""
+    found = _DIFFERS.search(str(error)) if getattr(error, "code", None) == 406 else None
+    if not found:
+        return None
+    queue, argument = found["queue"], found["argument"]
+    return QueueDiffers(
+        f"RabbitMQ has the queue {queue} with another {argument} than this version: "
+        f"empty it with the version before, then run: rabbitmqctl delete_queue {queue}"
     )
 
 

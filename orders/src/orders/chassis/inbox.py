@@ -19,6 +19,8 @@ from .logs import log, trace_of
 from .parking import Parking
 
 PREFETCH = 20
+RETRY_SECONDS = 1
+PERSON_SECONDS = 10  # until it is looked again whether a person has removed what is in the way
 MAX_BYTES = 1_000_000  # more is no event, and would not fit into the database to be parked
 
 Event = dict[str, Any]
@@ -91,6 +93,7 @@ class Consumer(ConsumerMixin):
         self.url, self.inbox, self.stop = url, inbox, stop
         self.connection = broker.connect(url, inbox.service)
         self.connected = False
+        self.problem = ""  # what keeps it from the broker, where only a person can help
 
     @property
     def should_stop(self) -> bool:  # type: ignore[override]
@@ -99,21 +102,33 @@ class Consumer(ConsumerMixin):
     def run_until_stopped(self) -> None:
         """Consume until `stop`, whatever the broker does."""
         while not self.should_stop:
+            pause = RETRY_SECONDS
             try:
                 self.run()
+            except broker.QueueDiffers as error:
+                pause = PERSON_SECONDS
+                if self.problem != str(error):  # said once, not at every try
+                    self.problem = str(error)
+                    log.error("consumer.refused", error=self.problem)
             except Exception as error:  # the edge: nothing may end the consumer but `stop`
                 log.warning("consumer.interrupted", error=repr(error))
             self.connected = False
-            self.stop.wait(1)
+            self.stop.wait(pause)
 
     def get_consumers(self, consumer_class: Any, channel: Any) -> list[Any]:
         queue = broker.events_queue(self.url, self.inbox.service, self.inbox.handlers)
-        if broker.is_rabbitmq(self.url):
-            broker.dead_queue(self.inbox.service)(channel).declare()
-        return [consumer_class([queue], on_message=self.on_message, prefetch_count=PREFETCH)]
+        try:
+            if broker.is_rabbitmq(self.url):
+                broker.dead_queue(self.inbox.service)(channel).declare()
+            return [consumer_class([queue], on_message=self.on_message, prefetch_count=PREFETCH)]
+        except Exception as error:
+            # Kombu would try the same again at once, for ever: it takes a 406 for a lost connection
+            if differs := broker.difference(error):
+                raise differs from error
+            raise
 
     def on_consume_ready(self, *_: Any, **__: Any) -> None:
-        self.connected = True
+        self.connected, self.problem = True, ""
         log.info("consumer.ready", queue=f"{self.inbox.service}.events")
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:

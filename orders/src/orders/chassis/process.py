@@ -39,7 +39,10 @@ def run(
     def connected() -> bool:
         return relay.connected and (consumer is None or consumer.connected)
 
-    every = [Task(_Pulse(connected), 0.5), *tasks]
+    def problem() -> str:
+        return consumer.problem if consumer else ""
+
+    every = [Task(_Pulse(connected, problem), 0.5), *tasks]
     work: list[tuple[Callable, tuple]] = [
         (relay.run, (stop,)),
         (wake.listen, (cache_url, relay.service, relay.woken, stop)),
@@ -70,16 +73,16 @@ def run(
 class _Pulse:
     """Says that the worker is alive: now and then, and at once when the broker comes or goes."""
 
-    def __init__(self, connected: Callable[[], bool]) -> None:
-        self.connected = connected
-        self.said: bool | None = None
+    def __init__(self, connected: Callable[[], bool], problem: Callable[[], str]) -> None:
+        self.connected, self.problem = connected, problem
+        self.said: tuple[bool, str] | None = None
         self.due = 0.0
 
     def __call__(self) -> None:
-        connected = self.connected()
-        if connected != self.said or time.monotonic() >= self.due:
-            health.beat(connected)
-            self.said, self.due = connected, time.monotonic() + health.BEAT_SECONDS
+        found = self.connected(), self.problem()
+        if found != self.said or time.monotonic() >= self.due:
+            health.beat(*found)
+            self.said, self.due = found, time.monotonic() + health.BEAT_SECONDS
 
 
 def _stop_at_signals() -> threading.Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -30,6 +30,7 @@ class WorkerBeat(me.Document):
     id = me.StringField(primary_key=True)
     at = me.DateTimeField(required=True)
     broker = me.BooleanField(default=False)
+    problem = me.StringField()  # what keeps it from the broker, where only a person can help
     meta = {"collection": "worker_beats"}
 
 
@@ -54,10 +55,11 @@ def worker_id() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def beat(broker_connected: bool) -> None:
+def beat(broker_connected: bool, problem: str = "") -> None:
     """Say that this worker is alive, and forget those that have long been silent."""
+    told = {"set__problem": problem} if problem else {"unset__problem": 1}
     WorkerBeat.objects(pk=worker_id()).update_one(
-        upsert=True, set__at=now(), set__broker=broker_connected
+        upsert=True, set__at=now(), set__broker=broker_connected, **told
     )
     WorkerBeat.objects(at__lt=now() - timedelta(seconds=FORGET_SECONDS)).delete()
 
@@ -142,16 +144,31 @@ def _worker() -> str:
 
 
 def _broker() -> str:
-    fresh = now() - timedelta(seconds=STALE_SECONDS)
-    if not WorkerBeat.objects(at__gte=fresh, broker=True):
+    fresh = WorkerBeat.objects(at__gte=now() - timedelta(seconds=STALE_SECONDS))
+    if stuck := fresh.filter(problem__exists=True).first():
+        raise Unwell(f"not connected: {stuck.problem}")
+    if not fresh.filter(broker=True):
         raise Unwell("no worker is connected to the broker")
     return "a worker is connected"
 
 
 def _events(documents: tuple[type[OutboxDocument], ...]) -> str:
-    late = now() - timedelta(seconds=STALE_SECONDS)
-    unsent = sum(d.objects(outbox__due__lte=late).limit(100).count(True) for d in documents)
+    unsent = [since for document in documents for since in _unsent(document)]
     dead = ParkedEvent.objects(dead=True).count()
-    if unsent or dead:
-        raise Unwell(f"{unsent} unsent for more than {STALE_SECONDS} s, {dead} dead")
-    return "none unsent, none dead"
+    if not unsent and not dead:
+        return "none unsent, none dead"
+    said = "none unsent"
+    if unsent:
+        age = (now() - min(unsent)).total_seconds()
+        said = f"{len(unsent)} unsent, the oldest for {age:.0f} s"
+    raise Unwell(f"{said}, {dead or 'none'} dead")
+
+
+def _unsent(document: type[OutboxDocument]) -> list[datetime]:
+    """Since when events wait that should have left; of the oldest hundred documents only."""
+    late = now() - timedelta(seconds=STALE_SECONDS)
+    waiting = {"$elemMatch": {"since": {"$lte": late}, "sent": {"$ne": True}}}
+    found = document.objects(__raw__={"outbox.due": {"$exists": True}, "outbox": waiting})
+    oldest = found.only("outbox").order_by("outbox.since").limit(100)
+    entries = [entry for each in oldest for entry in each.outbox if not entry.get("sent")]
+    return [entry["since"] for entry in entries if entry.get("since", now()) <= late]

@@ -46,7 +46,8 @@ def new_event(
 
 def entry(event: dict[str, Any]) -> dict[str, Any]:
     """An event as an outbox keeps it: to be pushed in the write that makes it true."""
-    return {"id": event["id"], "due": now(), "event": event}
+    moment = now()
+    return {"id": event["id"], "since": moment, "due": moment, "event": event}
 
 
 class OutboxDocument(me.Document):

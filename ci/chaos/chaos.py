@@ -25,6 +25,7 @@ from watch import Watch
 from without.safeguards import SAFEGUARDS
 
 SETTLE_SECONDS = 2 * systems.SAGA_TIMEOUT + 30
+SLOW_SECONDS = 10.0  # what came to rest so late is told
 COLUMNS = ["seed", "orders", "faults", "lost", "doubled", "oversold", "stuck", "recovery s"]
 
 
@@ -72,6 +73,8 @@ def _play(
             system.faults.strike(fault)
             again, found = _settle(system, facts)
             recovery = max(recovery, again)
+    if system.faults.failed:
+        raise SystemExit(f"faults that could not be made: {system.faults.failed}")
     if not found:
         found.lost += examine_answers(system, facts)
     return recovery, found
@@ -79,15 +82,17 @@ def _play(
 
 def _settle(system: systems.System, facts: Facts) -> tuple[float, Findings]:
     """Seconds until nothing was wrong twice in a row, or what is wrong when time is up."""
-    began, calm = time.monotonic(), 0.0
+    began, calm, last = time.monotonic(), 0.0, None
     while True:
         found = examine(system, facts)
         waited = time.monotonic() - began
         if found:
-            calm = 0.0
+            calm, last = 0.0, found
             if waited > SETTLE_SECONDS:
                 return waited, found
         elif calm:
+            if calm > SLOW_SECONDS and last:
+                print(f"slow, {calm:.1f} s:", *last.all()[:3], sep="\n  ", flush=True)
             return calm, found
         else:
             calm = waited

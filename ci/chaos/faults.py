@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 import uuid
 from pathlib import Path
 from random import Random
+from urllib.parse import urlsplit
 
 import redis
 from doors import Door
@@ -25,11 +27,15 @@ class Faults:
         self.tap = tap
         self.poison: set[tuple[str, str]] = set()  # (listener, event id)
         self.forestalled: set[str] = set()  # orders that were cancelled before they were placed
+        self.failed: list[str] = []  # what did not go wrong as it should
         self._stopped: set[int] = set()
 
     def strike(self, fault: Fault) -> None:
         """Do it; returns when it is over."""
-        getattr(self, f"_{fault.kind.replace('-', '_')}")(fault, Random(fault.seed))
+        try:
+            getattr(self, f"_{fault.kind.replace('-', '_')}")(fault, Random(fault.seed))
+        except Exception as error:  # the edge of a thread: told when the round is over
+            self.failed.append(f"{fault}: {error!r}")
 
     def calm(self) -> None:
         """Nothing is held, shut or stopped any longer."""
@@ -81,6 +87,17 @@ class Faults:
         self.broker.shut()
         time.sleep(fault.seconds)
         self.broker.open()
+
+    def _broker_restart(self, fault: Fault, chance: Random) -> None:
+        """RabbitMQ itself stops and starts again; behind a door, where it is not our process."""
+        environment = rabbitmq(urlsplit(self.tap.url).port)
+        if not environment:
+            self._broker_away(fault, chance)
+            return
+        for command in ("stop_app", "start_app"):
+            words = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", command]
+            subprocess.run(words, env=environment, check=True, capture_output=True)
+            time.sleep(fault.seconds)
 
     def _broker_cut(self, fault: Fault, chance: Random) -> None:
         self.broker.cut()
@@ -160,6 +177,19 @@ class Faults:
             self._stopped.add(pid)
         elif number == signal.SIGCONT:
             self._stopped.discard(pid)
+
+
+def rabbitmq(port: int | None) -> dict[str, str]:
+    """The environment of the RabbitMQ that listens there, if it is a process of this machine."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "environ").read_text().split("\0")
+        except (OSError, ValueError):
+            continue
+        environment = dict(word.split("=", 1) for word in words if "=" in word)
+        if environment.get("RABBITMQ_NODE_PORT") == str(port):
+            return environment
+    return {}
 
 
 def crafted(event_id: str, kind: str, data: dict) -> dict:

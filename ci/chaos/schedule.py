@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[list[str], float, float]] = {
     "hang-database": (DATABASES, 0.5, 2),
     "slow-consumer": (WORKERS, 1, 4),
     "broker-away": (["broker"], 1, 4),
+    "broker-restart": (["broker"], 0.5, 2),
     "broker-cut": (["broker"], 0, 0),
     "lost-confirms": (["broker"], 0.2, 1),
     "lost-publishes": (["broker"], 0.2, 1),

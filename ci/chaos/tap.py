@@ -6,11 +6,19 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from kombu import Connection, Exchange, Message, Producer, Queue
 
 EXCHANGE = Exchange("shop", "topic", durable=True)
 MEDIA_TYPE = "application/cloudevents+json"
+CONFIRM = {"confirm_publish": True}
+Answer = TypeVar("Answer")
+_known = Connection("amqp://")
+# Refused, dropped, or asked for a queue that is still being brought up again.
+AWAY = (*_known.recoverable_connection_errors, *_known.recoverable_channel_errors)
 
 
 class Tap:
@@ -32,41 +40,30 @@ class Tap:
 
     def publish(self, events: list[dict], queue: str | None = None) -> None:
         """Tell events (again), to all listeners or straight into one queue."""
-        with Connection(self.url, transport_options={"confirm_publish": True}) as connection:
-            producer = Producer(connection)
-            for event in events:
-                producer.publish(
-                    json.dumps(event).encode(),
-                    exchange="" if queue else EXCHANGE,
-                    routing_key=queue or event["type"],
-                    message_id=event["id"],
-                    content_type=MEDIA_TYPE,
-                    content_encoding="utf-8",
-                    delivery_mode=2,
-                )
+        self._insist(lambda connection: self._publish(connection, events, queue))
 
     def waiting(self, queue: str) -> int:
         """How many messages nobody has been given yet."""
-        with Connection(self.url) as connection:
-            found = Queue(queue, channel=connection.default_channel).queue_declare(passive=True)
-            return found.message_count
+
+        def count(connection: Connection) -> int:
+            there = Queue(queue, channel=connection.default_channel)
+            return there.queue_declare(passive=True).message_count
+
+        return self._insist(count)
 
     def hold_back(self, queue: str, seconds: float) -> None:
         """Compete for the messages of a queue, and give them back late, newest first."""
         held: list[Message] = []
-        with Connection(self.url) as connection:
+        with suppress(*AWAY), Connection(self.url) as connection:
             channel = connection.channel()
             channel.basic_qos(0, 20, False)
-            consumer = connection.Consumer(
-                [Queue(queue, no_declare=True)], channel=channel, on_message=held.append
-            )
+            there = Queue(queue, no_declare=True)
+            consumer = connection.Consumer([there], channel=channel, on_message=held.append)
             with consumer:
                 deadline = time.monotonic() + seconds
                 while (left := deadline - time.monotonic()) > 0:
-                    try:
+                    with suppress(TimeoutError):
                         connection.drain_events(timeout=left)
-                    except TimeoutError:
-                        break
             for message in reversed(held):
                 message.requeue()
 
@@ -74,19 +71,53 @@ class Tap:
         self._stop.set()
         self._thread.join(5)
 
+    def _insist(self, do: Callable[[Connection], Answer]) -> Answer:
+        """What it answers; done again while the broker is away."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with Connection(self.url, transport_options=CONFIRM) as connection:
+                    return do(connection)
+            except AWAY:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+
+    @staticmethod
+    def _publish(connection: Connection, events: list[dict], queue: str | None) -> None:
+        producer = Producer(connection)
+        for event in events:
+            producer.publish(
+                json.dumps(event).encode(),
+                exchange="" if queue else EXCHANGE,
+                routing_key=queue or event["type"],
+                message_id=event["id"],
+                content_type=MEDIA_TYPE,
+                content_encoding="utf-8",
+                delivery_mode=2,
+            )
+
     def _listen(self) -> None:
-        queue = Queue(f"chaos.{uuid.uuid4().hex}", EXCHANGE, "#", durable=False, exclusive=True)
-        with Connection(self.url) as connection:
-            with connection.Consumer([queue], no_ack=True, on_message=self._hear):
-                self._ready.set()
-                while not self._stop.is_set():
-                    try:
-                        connection.drain_events(timeout=0.5)
-                    except TimeoutError:
-                        continue
+        # it outlives a restart of the broker, and is forgotten a while after the chaos
+        queue = Queue(f"chaos.{uuid.uuid4().hex}", EXCHANGE, "#", durable=True, expires=600)
+        while not self._stop.is_set():
+            try:
+                with Connection(self.url) as connection:
+                    with connection.Consumer([queue], on_message=self._hear):
+                        self._ready.set()
+                        self._drain(connection)
+            except AWAY:
+                self._stop.wait(0.3)
+
+    def _drain(self, connection: Connection) -> None:
+        while not self._stop.is_set():
+            try:
+                connection.drain_events(timeout=0.5)
+            except TimeoutError:
+                continue
 
     def _hear(self, message: Message) -> None:
-        event = json.loads(
-            bytes(message.body) if not isinstance(message.body, str) else message.body
-        )
+        body = message.body
+        event = json.loads(body if isinstance(body, str) else bytes(body))
         self._events.setdefault(event["id"], event)
+        message.ack()

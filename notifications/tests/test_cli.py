@@ -48,6 +48,35 @@ def test_shows_dead_events_and_lets_them_be_tried_again(run, inbox):
     assert rows("dead") == []
     assert run("events", "outbox").output == "none\n"
     assert run("events", "redrive").exit_code == 2
+    assert run("events", "redrive", "e1", "--all").exit_code == 2
+
+
+def test_names_the_events_that_cannot_be_tried_again_and_tries_the_others(run, inbox):
+    inbox.take(b'{"id": "e1", "type": "order.placed", "subject": "o", "data": {}}')
+    ended = run("events", "redrive", "e0", "e1", "e2")
+    assert ended.exit_code == 1
+    assert ended.stdout == "1 to be tried again\n"
+    assert ended.stderr == "Error: neither parked nor dead: e0, e2\n"
+
+
+def test_lets_all_be_tried_again_the_parked_and_the_dead(run, inbox):
+    assert run("events", "redrive", "--all").output == "0 to be tried again\n"
+    for n in range(3):
+        inbox.take(b'{"id": "e%d", "type": "order.placed", "data": {}}' % n)
+    assert run("events", "redrive", "--all").output == "3 to be tried again\n"
+    while inbox.retry_due():
+        pass
+    assert run("events", "redrive", "--all").output == "3 to be tried again\n"
+    assert run("events", "dead").output == "none\n"
+
+
+def test_shows_events_as_a_table(run, inbox):
+    inbox.take(b'{"id": "e1", "type": "order.placed", "subject": "o", "data": {}}')
+    inbox.take(b'{"id": "a-longer-id", "type": "other", "data": {}}')
+    head, *rows = run("events", "parked").output.splitlines()
+    assert head.split() == ["id", "type", "attempts", "next", "error"]
+    assert {row[: head.index("type")].strip() for row in rows} == {"e1", "a-longer-id"}
+    assert {row[head.index("type") :].split()[0] for row in rows} == {"order.placed", "other"}
 
 
 @pytest.mark.parametrize(

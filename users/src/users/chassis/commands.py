@@ -14,6 +14,7 @@ from . import health, parking
 from .outbox import OutboxDocument, rfc3339
 
 Row = dict[str, Any]
+MOST = 1000  # rows that are shown
 
 
 class Group(click.Group):
@@ -92,21 +93,27 @@ def add_common(
         if bool(ids) == everything:
             raise click.UsageError("name event ids, or say --all")
         connect()
-        count = sum(parking.redrive(i) for i in ids) if ids else parking.redrive()
-        click.echo(f"{count} to be tried again")
+        if everything:
+            click.echo(f"{parking.redrive()} to be tried again")
+            return
+        unknown = [event_id for event_id in ids if not parking.redrive(event_id)]
+        click.echo(f"{len(ids) - len(unknown)} to be tried again")
+        if unknown:
+            raise click.ClickException(f"neither parked nor dead: {', '.join(unknown)}")
 
 
 def _outbox(documents: Iterable[type[OutboxDocument]]) -> Iterator[Row]:
     for document in documents:
-        for found in document.objects(outbox__due__exists=True).limit(1000):
+        for found in document.objects(outbox__due__exists=True).limit(MOST):
             for waiting in found.outbox:
                 event = waiting["event"]
                 yield {"id": event["id"], "type": event["type"], "subject": event["subject"],
+                       "since": rfc3339(waiting.get("since", waiting["due"])),
                        "due": rfc3339(waiting["due"])}  # fmt: skip
 
 
 def _parked(*, dead: bool) -> Iterator[Row]:
-    for found in parking.ParkedEvent.objects(dead=dead).order_by("next_at").limit(1000):
+    for found in parking.ParkedEvent.objects(dead=dead).order_by("next_at").limit(MOST):
         yield {"id": found.id, "type": found.type, "attempts": found.attempts,
                "next": rfc3339(found.next_at), "error": found.error}  # fmt: skip
 
@@ -120,4 +127,7 @@ def _print(rows: Iterable[Row], as_json: bool) -> None:
     else:
         widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
         for row in [{key: key for key in widths}, *rows]:
-            click.echo("  ".join(str(row[key]).ljust(width) for key, width in widths.items()))
+            line = "  ".join(str(row[key]).ljust(width) for key, width in widths.items())
+            click.echo(line.rstrip())
+    if len(rows) >= MOST:
+        click.echo(f"only the first {MOST} are shown", err=True)

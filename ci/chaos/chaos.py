@@ -158,6 +158,7 @@ def main() -> int:
         print(*found.all(), sep="\n")
         _show(plan)
         words = f"SEED={plan.seed} ROUNDS=1 ORDERS={options.orders} FAULTS={options.faults}"
+        words += f" ARGS=--without={options.without}" if options.without else ""
         print(f"replay: make chaos {words}\nlogs and data are kept in {run}")
         return 1
     shutil.rmtree(run, ignore_errors=True)

@@ -104,7 +104,7 @@ def _notifications(system: System, facts: Facts, orders: dict[str, dict], found:
 
 def _stock(system: System, facts: Facts, orders: dict[str, dict], found: Findings) -> None:
     facts.watch.look()
-    changes = _written(system, facts)
+    changes = _written(system, facts, found)
     latest = {}
     for sample in sorted(facts.watch.samples, key=lambda sample: sample.version):
         latest[sample.product] = sample
@@ -136,11 +136,14 @@ def _stock(system: System, facts: Facts, orders: dict[str, dict], found: Finding
             found.lost.append(f"{bought[product]} units are in confirmed orders: {sample}")
 
 
-def _written(system: System, facts: Facts) -> dict[tuple[str, int], int]:
-    """The writes of the admin that happened: their events say so, whatever was answered."""
-    happened = {
+def _written(system: System, facts: Facts, found: Findings) -> dict[tuple[str, int], int]:
+    """The writes of the admin that happened: those answered, and those that only an event tells."""
+    told = {
         (event["subject"], event["sequence"] - 1) for event in system.tap.events("product.updated")
     }
+    for product, version in facts.admin.answered - told:
+        found.lost.append(f"nobody told product.updated of {product} after version {version}")
+    happened = told | facts.admin.answered
     return {place: change for place, change in facts.admin.writes.items() if place in happened}
 
 

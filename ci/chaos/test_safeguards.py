@@ -20,7 +20,8 @@ CHAOS = Path(__file__).with_name("chaos.py")
         ("conditional-update", 1, "oversold: below zero"),
         ("unique-key", 1, "doubled: 2 notifications of one event"),
         ("idempotency-key", 1, "made a second order"),
-        ("confirm", 486, "lost: nobody told product.updated"),
+        ("confirm", 486, "is cancelled, its stock"),
+        ("parking", 2920, "has not come to"),
         ("give-back", 1, "is cancelled, its stock"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -50,19 +50,6 @@ def read_or_exit(settings: type[T]) -> T:
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-def describe(settings: type) -> list[tuple[str, str, str]]:
-    """(name, default or "required", about) of every setting, for help and reference pages."""
-    return [(f.name.upper(), _default(f), f.metadata["about"]) for f in fields(settings)]
-
-
-def _default(known: Field) -> str:
-    if known.default is MISSING:
-        return "required"
-    if isinstance(known.default, tuple):
-        return ",".join(str(part) for part in known.default)
-    return str(known.default)
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 import uuid
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
-import redis
 from doors import Door
 from schedule import Fault
+from servers import Redis, restart_rabbitmq
+from stores import Stores
 from tap import Tap
 
 COPIES = 50
+DISK_FULL, NO_PRIMARY = 14031, 10107  # as MongoDB refuses a write
 
 
 class Faults:
     """Lets things go wrong in a running shop, and puts right what does not heal by itself."""
 
-    def __init__(self, run: Path, broker: Door, cache: Door, cache_url: str, tap: Tap) -> None:
-        self.run, self.broker, self.cache, self.cache_url = run, broker, cache, cache_url
-        self.tap = tap
+    def __init__(
+        self, run: Path, broker: Door, cache: Door, redis: Redis, stores: Stores, tap: Tap
+    ) -> None:
+        self.run, self.broker, self.cache, self.redis = run, broker, cache, redis
+        self.stores, self.tap = stores, tap
         self.poison: set[tuple[str, str]] = set()  # (listener, event id)
         self.forestalled: set[str] = set()  # orders that were cancelled before they were placed
         self.failed: list[str] = []  # what did not go wrong as it should
@@ -83,6 +86,13 @@ class Faults:
 
     _slow_consumer = _hang_database
 
+    def _refused_writes(self, fault: Fault, chance: Random) -> None:
+        """A database answers what is read, and refuses what is written."""
+        service = fault.target.removesuffix("-db")
+        self.stores.refuse_writes(service, chance.choice([DISK_FULL, NO_PRIMARY]))
+        time.sleep(fault.seconds)
+        self.stores.take_writes(service)
+
     def _broker_away(self, fault: Fault, chance: Random) -> None:
         self.broker.shut()
         time.sleep(fault.seconds)
@@ -90,14 +100,8 @@ class Faults:
 
     def _broker_restart(self, fault: Fault, chance: Random) -> None:
         """RabbitMQ itself stops and starts again; behind a door, where it is not our process."""
-        environment = rabbitmq(urlsplit(self.tap.url).port)
-        if not environment:
+        if not restart_rabbitmq(urlsplit(self.tap.url).port, fault.seconds):
             self._broker_away(fault, chance)
-            return
-        for command in ("stop_app", "start_app"):
-            words = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", command]
-            subprocess.run(words, env=environment, check=True, capture_output=True)
-            time.sleep(fault.seconds)
 
     def _broker_cut(self, fault: Fault, chance: Random) -> None:
         self.broker.cut()
@@ -121,8 +125,14 @@ class Faults:
         time.sleep(fault.seconds)
         self.cache.open()
 
+    def _cache_restart(self, fault: Fault, chance: Random) -> None:
+        """Redis itself ends and starts again; behind a door, where it is not our process."""
+        number = chance.choice([signal.SIGTERM, signal.SIGKILL])
+        if not self.redis.restart(number, fault.seconds):
+            self._cache_away(fault, chance)
+
     def _cache_flush(self, fault: Fault, chance: Random) -> None:
-        redis.Redis.from_url(self.cache_url).flushdb()
+        self.redis.flush()
 
     def _copies(self, fault: Fault, chance: Random) -> None:
         """Fifty copies of one event at once, straight into a listener's queue."""
@@ -177,19 +187,6 @@ class Faults:
             self._stopped.add(pid)
         elif number == signal.SIGCONT:
             self._stopped.discard(pid)
-
-
-def rabbitmq(port: int | None) -> dict[str, str]:
-    """The environment of the RabbitMQ that listens there, if it is a process of this machine."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "environ").read_text().split("\0")
-        except (OSError, ValueError):
-            continue
-        environment = dict(word.split("=", 1) for word in words if "=" in word)
-        if environment.get("RABBITMQ_NODE_PORT") == str(port):
-            return environment
-    return {}
 
 
 def crafted(event_id: str, kind: str, data: dict) -> dict:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -17,8 +18,12 @@ OUTBOXES = [
 ]
 
 
+WRITES = ["insert", "update", "delete", "findAndModify"]
+Answer = TypeVar("Answer")
+
+
 class Stores:
-    """Reads of all four databases, which may be away for a while."""
+    """All four databases, each of which may be away for a while."""
 
     def __init__(self, ports: dict[str, int]) -> None:
         self._clients = {
@@ -39,14 +44,19 @@ class Stores:
 
     def find(self, service: str, collection: str, query: dict, *fields: str) -> list[dict]:
         """As look, but waits for a database that is away."""
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return self.look(service, collection, query, *fields)
-            except PyMongoError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        return _insist(lambda: self.look(service, collection, query, *fields))
+
+    def refuse_writes(self, service: str, code: int) -> None:
+        """Answer writes with this error, until take_writes or a restart of the database."""
+        self._fail(service, mode="alwaysOn", data={"failCommands": WRITES, "errorCode": code})
+
+    def take_writes(self, service: str) -> None:
+        """Do what is written again."""
+        self._fail(service, mode="off")
+
+    def _fail(self, service: str, **how: Any) -> None:
+        admin = self._clients[service]["admin"]
+        _insist(lambda: admin.command("configureFailPoint", "failCommand", **how))
 
     def unsent(self) -> list[tuple[str, Any, str]]:
         """(collection, id, event type) of each event that waits in an outbox."""
@@ -61,3 +71,15 @@ class Stores:
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
+
+
+def _insist(do: Callable[[], Answer]) -> Answer:
+    """What it answers; done again while the database is away."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return do()
+        except PyMongoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

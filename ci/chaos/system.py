@@ -16,6 +16,7 @@ sys.path.append(str(ROOT / "ci"))
 
 from doors import Door  # noqa: E402
 from faults import Faults  # noqa: E402
+from servers import Redis  # noqa: E402
 from stores import Stores  # noqa: E402
 from tap import Tap  # noqa: E402
 
@@ -53,6 +54,7 @@ def running(run: Path, without: str | None = None) -> Iterator[System]:
         gateway = real_servers.free_port()
         environment = {name: text for name, text in os.environ.items() if name not in HIDDEN}
         environment |= SETTINGS | {
+            "HOME": str(_home(run)),
             "RUN_DIR": str(run),
             "GATEWAY_PORT": str(gateway),
             "BROKER_URL": broker.url,
@@ -65,10 +67,20 @@ def running(run: Path, without: str | None = None) -> Iterator[System]:
         _shop("up", environment)
         stores = Stores(json.loads((run / "ports.json").read_text()))
         stack.callback(stores.close)
-        faults = Faults(run, broker, cache, urls["CACHE_URL"], tap)
+        redis = Redis(urls["CACHE_URL"])
+        stack.callback(redis.stop)
+        faults = Faults(run, broker, cache, redis, stores, tap)
         stack.callback(faults.calm)
         login = json.loads((run / "credentials.json").read_text())
         yield System(f"http://127.0.0.1:{gateway}", login, stores, tap, faults)
+
+
+def _home(run: Path) -> Path:
+    """A home folder in which the databases find that they may be told to refuse writes."""
+    settings = run / "home/.secantus/secantusd.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[server]\nenable_test_commands = true\n")
+    return run / "home"
 
 
 def _shop(command: str, environment: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import requests
@@ -146,15 +147,17 @@ class Admin:
 
 
 def welcome(base_url: str, wishes: list[list[Wish]], statuses: Counter[str]) -> list[Customer]:
-    """New customers, registered and logged in."""
-    customers = []
-    for wished in wishes:
+    """New customers, registered and logged in, all at once."""
+
+    def welcomed(wished: list[Wish]) -> Customer:
         client = Client(base_url, statuses)
         login = {"email": f"{uuid.uuid4().hex}@shop.example", "password": uuid.uuid4().hex}
         client.insist("POST", "/auth/register", 201, 409, json={**login, "name": "Customer"})
         client.log_in(**login)
-        customers.append(Customer(client, wished))
-    return customers
+        return Customer(client, wished)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(welcomed, wishes))
 
 
 def start(what: object, *args: object) -> threading.Thread:

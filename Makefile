@@ -38,7 +38,7 @@ test-real: ## the worker and end-to-end tests on real RabbitMQ and Redis
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py $(PYTHON) ci/test.py --real $(ARGS)
 
-chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= ORDERS=
+chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= ORDERS= FAULTS=
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/chaos/chaos.py $(ARGS)

@@ -51,6 +51,8 @@ def running(run: Path, without: str | None = None) -> Iterator[System]:
         tap = Tap(urls["BROKER_URL"])
         stack.callback(tap.close)
         broker, cache = Door(urls["BROKER_URL"]), Door(urls["CACHE_URL"])
+        redis = Redis(urls["CACHE_URL"])
+        stack.callback(redis.stop)
         gateway = real_servers.free_port()
         environment = {name: text for name, text in os.environ.items() if name not in HIDDEN}
         environment |= SETTINGS | {
@@ -67,8 +69,6 @@ def running(run: Path, without: str | None = None) -> Iterator[System]:
         _shop("up", environment)
         stores = Stores(json.loads((run / "ports.json").read_text()))
         stack.callback(stores.close)
-        redis = Redis(urls["CACHE_URL"])
-        stack.callback(redis.stop)
         faults = Faults(run, broker, cache, redis, stores, tap)
         stack.callback(faults.calm)
         login = json.loads((run / "credentials.json").read_text())

@@ -20,7 +20,7 @@ from pathlib import Path
 import customers
 import system as systems
 from checks import Facts, Findings, examine, examine_answers
-from schedule import AFTERWARDS, Round, round_of
+from schedule import AFTERWARDS, KINDS, Round, choices_of, round_of
 from watch import Watch
 from without.safeguards import SAFEGUARDS
 
@@ -132,16 +132,27 @@ def parse() -> argparse.Namespace:
     add("--rounds", type=int, default=number("ROUNDS", 3), help="each with the next seed (3)")
     add("--orders", type=int, default=number("ORDERS", 60), help="in each round (60)")
     add("--faults", type=int, default=number("FAULTS", 6), help="in each round (6)")
-    add("--without", choices=SAFEGUARDS, help="switch it off: the checks should turn red")
+    kinds = f"strike with these, in turn: {', '.join(KINDS)}"
+    add("--only", default="", metavar="KIND[:TARGET],...", help=kinds)
+    safeguards = f"switch off, so that the checks should turn red: {', '.join(SAFEGUARDS)}"
+    add("--without", default="", metavar="SAFEGUARD,...", help=safeguards)
     add("--show", action="store_true", help="only print what the seeds decide")
-    return parser.parse_args()
+    options = parser.parse_args()
+    try:
+        choices_of(options.only)
+    except ValueError as error:
+        parser.error(f"there is no such fault: {error}")
+    if unknown := set(filter(None, options.without.split(","))) - SAFEGUARDS.keys():
+        parser.error(f"there is no such safeguard: {', '.join(unknown)}")
+    return options
 
 
 def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `with` stops everything
     seeds = range(options.seed, options.seed + options.rounds)
-    plans = [round_of(seed, options.orders, options.faults) for seed in seeds]
+    only = choices_of(options.only)
+    plans = [round_of(seed, options.orders, options.faults, only) for seed in seeds]
     if options.show:
         for plan in plans:
             _show(plan)
@@ -160,7 +171,9 @@ def main() -> int:
         print(*found.all(), sep="\n")
         _show(plan)
         words = f"SEED={plan.seed} ROUNDS=1 ORDERS={options.orders} FAULTS={options.faults}"
-        words += f" ARGS=--without={options.without}" if options.without else ""
+        more = {"only": options.only, "without": options.without}
+        args = " ".join(f"--{name}={given}" for name, given in more.items() if given)
+        words += f' ARGS="{args}"' if args else ""
         print(f"replay: make chaos {words}\nlogs and data are kept in {run}")
         return 1
     shutil.rmtree(run, ignore_errors=True)

@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[list[str], float, float]] = {
     "late-copies": (["broker"], 0, 0),
 }
 AFTERWARDS = {"late-copies"}  # they come when all is settled
+Choice = tuple[str, list[str]]  # a kind, and the targets that are drawn from
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,20 @@ class Round:
     faults: list[Fault]
 
 
-def round_of(seed: int, orders: int, faults: int) -> Round:
-    """The same round for the same words, on every machine."""
+def choices_of(text: str) -> list[Choice]:
+    """The kinds in `kill,hang-database:orders-db`, the second at one target. Raises ValueError."""
+    choices = []
+    for word in text.split(",") if text else []:
+        kind, _, target = word.partition(":")
+        targets = KINDS[kind][0] if kind in KINDS else []
+        if not targets or (target and target not in targets):
+            raise ValueError(word)
+        choices.append((kind, [target] if target else targets))
+    return choices
+
+
+def round_of(seed: int, orders: int, faults: int, only: list[Choice]) -> Round:
+    """The same round for the same words, on every machine; with these faults or any."""
     chance = Random(f"shop {seed}")
     wishes: list[list[Wish]] = [[] for _ in range(CUSTOMERS)]
     for number in range(orders):
@@ -103,7 +116,7 @@ def round_of(seed: int, orders: int, faults: int) -> Round:
             Write(chance.uniform(0.5, LOAD_SECONDS), n % PRODUCTS, chance.choice([-4, -1, 2, 5]))
             for n in range(4)
         ],
-        faults=sorted((_fault(chance, kind) for kind in _kinds(chance, faults)), key=_when),
+        faults=sorted((_fault(chance, *drawn) for drawn in _draw(chance, faults, only)), key=_when),
     )
 
 
@@ -119,13 +132,16 @@ def _wish(chance: Random, key: str) -> Wish:
     )
 
 
-def _kinds(chance: Random, count: int) -> list[str]:
-    """A process dies in every round; the rest is drawn."""
-    return ["kill", *chance.choices(list(KINDS), k=count - 1)][:count]
+def _draw(chance: Random, count: int, only: list[Choice]) -> list[Choice]:
+    """Of `only`, each in turn. Else a process dies in every round, and the rest is drawn."""
+    if only:
+        return [only[n % len(only)] for n in range(count)]
+    kinds = ["kill", *chance.choices(list(KINDS), k=count - 1)][:count]
+    return [(kind, KINDS[kind][0]) for kind in kinds]
 
 
-def _fault(chance: Random, kind: str) -> Fault:
-    targets, least, most = KINDS[kind]
+def _fault(chance: Random, kind: str, targets: list[str]) -> Fault:
+    _, least, most = KINDS[kind]
     return Fault(
         at=chance.uniform(0.3, LOAD_SECONDS),
         kind=kind,

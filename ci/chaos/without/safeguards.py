@@ -1,6 +1,6 @@
-"""Switches one safeguard of the services off, from outside: sitecustomize calls it.
+"""Switches safeguards of the services off, from outside: sitecustomize calls it.
 
-CHAOS_WITHOUT names the safeguard. The code of the shop knows nothing of it; a module is changed
+CHAOS_WITHOUT names the safeguards. The code of the shop knows nothing of it; a module is changed
 right after it was imported.
 """
 
@@ -107,5 +107,5 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def switch_off() -> None:
     """Change what CHAOS_WITHOUT names as soon as this process imports it."""
-    if chosen := SAFEGUARDS.get(os.environ.get("CHAOS_WITHOUT", "")):
-        sys.meta_path.insert(0, _Finder(*chosen))
+    for name in filter(None, os.environ.get("CHAOS_WITHOUT", "").split(",")):
+        sys.meta_path.insert(0, _Finder(*SAFEGUARDS[name]))

@@ -223,8 +223,10 @@ def serving(settings: dict[str, Any]) -> Iterator[str]:
             if process.poll() is not None:
                 output.seek(0)
                 raise AssertionError(output.read())
-        yield f"http://{bind}"
-        process.terminate()
+        try:
+            yield f"http://{bind}"
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import CLOSED, KEY, Handler, Service, make_token
+from gateway.chassis import published_keys
 
 PUBLIC_PEM = KEY.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -120,8 +121,11 @@ def test_asks_for_the_keys_once(client: FlaskClient, services: dict[str, Service
     assert services["users"].reached == 1
 
 
-def test_learns_a_new_key(client: FlaskClient, services: dict[str, Service]) -> None:
+def test_learns_a_new_key(
+    client: FlaskClient, services: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A key that was not there at the first look is found at a later one."""
+    monkeypatch.setattr(published_keys, "RETRY_SECONDS", 0)
     empty = services["users"].answers.pop("/.well-known/jwks.json")
     services["users"].answers["/.well-known/jwks.json"] = lambda handler: handler.tell({}, 500)
     headers = {"Authorization": f"Bearer {make_token()}"}

@@ -272,6 +272,9 @@ def test_only_another_queue_is_for_a_person_to_solve(other):
     text = "inequivalent arg 'x-delivery-limit' for queue 'orders.events' in vhost '/': …"
     found = broker.difference(PreconditionFailed(f"PRECONDITION_FAILED - {text}"))
     assert "queue orders.events with another x-delivery-limit than" in str(found)
+    text = "inequivalent arg 'type' for exchange 'shop' in vhost '/': received 'topic' but …"
+    found = broker.difference(PreconditionFailed(f"PRECONDITION_FAILED - {text}"))
+    assert str(found).endswith("rabbitmqadmin delete exchange name=shop")
 
 
 def test_comes_back_to_a_broker_that_went_away(post, door):

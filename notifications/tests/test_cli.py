@@ -57,6 +57,9 @@ def test_names_the_events_that_cannot_be_tried_again_and_tries_the_others(run, i
     assert ended.exit_code == 1
     assert ended.stdout == "1 to be tried again\n"
     assert ended.stderr == "Error: neither parked nor dead: e0, e2\n"
+    ended = run("events", "redrive", "e0", "e1", "--json")
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout) == {"redriven": 1, "unknown": ["e0"]}
 
 
 def test_lets_all_be_tried_again_the_parked_and_the_dead(run, inbox):

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from conftest import KEY
+from orders.app import create_app
 
 
 def unsigned(claims: dict) -> str:
@@ -89,14 +90,12 @@ def test_no_token_is_401(client, header):
     assert client.get("/orders", headers=header).status_code == 401
 
 
-def test_keys_that_cannot_be_had_are_503_and_not_401(app, client, token, monkeypatch):
-    def unreachable(self):
+def test_keys_that_cannot_be_had_are_503_and_not_401(settings, token, monkeypatch):
+    def unreachable(_):
         raise jwt.exceptions.PyJWKClientConnectionError("away")
 
     monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", unreachable)
-    monkeypatch.setattr(
-        jwt.PyJWKClient, "get_jwk_set", lambda self, refresh=False: unreachable(self)
-    )
+    client = create_app(settings).test_client()
     answer = client.get("/orders", headers={"Authorization": f"Bearer {token()}"})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"

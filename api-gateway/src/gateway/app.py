@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import contract, cors, forwarding, health, limits
 from .chassis import auth, logs, problems, swagger
 from .chassis.environment import read
+from .chassis.published_keys import PublishedKeys
 from .forwarding import Upstream
 from .routing import TABLE, Row
 from .settings import Settings
@@ -37,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
-        find_key=auth.published_keys(settings.jwks_url),
+        find_key=PublishedKeys(settings.jwks_url),
     )
     cors.init_app(app, settings.cors_origins)
     limiter = limits.init_app(app, settings)

@@ -7,6 +7,7 @@ from flask import Flask
 from . import events, routes
 from .chassis import auth, contract, database, health, logs, problems, swagger
 from .chassis.environment import read
+from .chassis.published_keys import PublishedKeys
 from .settings import Settings
 
 MAX_BODY = 16 * 1024
@@ -24,7 +25,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
-        find_key=auth.published_keys(settings.jwks_url),
+        find_key=PublishedKeys(settings.jwks_url),
     )
     api = _api(app)
     swagger.init_app(app, "notifications", {events.SERVICE: contract.export(api)})

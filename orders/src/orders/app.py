@@ -8,6 +8,7 @@ from . import events, routes
 from .catalogue import Catalogue
 from .chassis import auth, contract, database, health, logs, problems, swagger, wake
 from .chassis.environment import read
+from .chassis.published_keys import PublishedKeys
 from .models import Order
 from .settings import Settings
 
@@ -28,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
-        find_key=auth.published_keys(settings.jwks_url),
+        find_key=PublishedKeys(settings.jwks_url),
     )
     wake.init_app(app, settings.cache_url, events.SERVICE)
     api = _api(app)

@@ -21,7 +21,9 @@ from .errors import Busy, NotReserved
 from .models import Product
 from .reservations import Item, Reservation
 
-STALE_SECONDS = 30.0  # no worker needs so long for an order: it died, or lost its connection
+# No worker needs so long for an order: it died, or lost its connection. Should it only have been
+# slow, its attempt no longer counts, and it finds out.
+STALE_SECONDS = 10.0
 # Between a worker and a repeat of its event: without it, copies that come at once would take the
 # order out of each other's hands for ever.
 LEASE_SECONDS = 0.5

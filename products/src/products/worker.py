@@ -13,7 +13,7 @@ from .models import Product
 from .reservations import Reservation
 from .settings import Settings
 
-SWEEP_SECONDS = 10.0
+SWEEP_SECONDS = 5.0
 
 
 def on_order_placed(event: dict[str, Any]) -> None:

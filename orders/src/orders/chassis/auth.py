@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, request
 from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
-from jwt import InvalidTokenError, PyJWKClient
-from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError
+from jwt import InvalidTokenError
 from structlog.contextvars import bind_contextvars
 
 from .problems import problem
@@ -66,21 +65,6 @@ def caller() -> Caller:
     """Who sent this request. Only for views that are not public."""
     claims = get_jwt()
     return Caller(claims["sub"], frozenset(claims["roles"]))
-
-
-def published_keys(jwks_url: str) -> FindKey:
-    """Finds public keys where `users` publishes them; remembers them for ten minutes."""
-    client = PyJWKClient(jwks_url, lifespan=600, timeout=2, cooldown_duration=5)
-
-    def find(kid: str) -> Any:
-        try:
-            return client.get_signing_key(kid).key
-        except (PyJWKClientConnectionError, PyJWKSetError, OSError, ValueError) as error:
-            raise KeysUnavailable("The keys that tokens are checked with are away.") from error
-        except PyJWKClientError as error:
-            raise UnknownKey("The token is signed with a key that is not known.") from error
-
-    return find
 
 
 def init_app(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> None:

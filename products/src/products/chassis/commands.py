@@ -88,16 +88,18 @@ def add_common(
     @events.command("redrive")
     @click.argument("ids", nargs=-1)
     @click.option("--all", "everything", is_flag=True, help="All that are parked or dead.")
-    def redrive(ids: tuple[str, ...], everything: bool) -> None:
+    @as_json
+    def redrive(ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
         """Try parked or dead events again, now."""
         if bool(ids) == everything:
             raise click.UsageError("name event ids, or say --all")
         connect()
-        if everything:
-            click.echo(f"{parking.redrive()} to be tried again")
-            return
         unknown = [event_id for event_id in ids if not parking.redrive(event_id)]
-        click.echo(f"{len(ids) - len(unknown)} to be tried again")
+        count = parking.redrive() if everything else len(ids) - len(unknown)
+        if as_json:
+            click.echo(json.dumps({"redriven": count, "unknown": unknown}))
+        else:
+            click.echo(f"{count} to be tried again")
         if unknown:
             raise click.ClickException(f"neither parked nor dead: {', '.join(unknown)}")
 

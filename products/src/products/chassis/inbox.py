@@ -105,7 +105,7 @@ class Consumer(ConsumerMixin):
             pause = RETRY_SECONDS
             try:
                 self.run()
-            except broker.QueueDiffers as error:
+            except broker.DeclaredOtherwise as error:
                 pause = PERSON_SECONDS
                 if self.problem != str(error):  # said once, not at every try
                     self.problem = str(error)

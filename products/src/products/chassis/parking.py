@@ -15,7 +15,9 @@ import mongoengine as me
 from .logs import log
 from .outbox import now
 
-LEASE_SECONDS = 60  # how long one worker has for a parked event before another may take it
+# How long one worker has for a parked event before it is taken for dead and another tries. Should
+# it only have been slow, the event is handled twice, which every handler bears.
+LEASE_SECONDS = 10
 
 
 class ParkedEvent(me.Document):

@@ -12,11 +12,11 @@ from kombu import Connection, Exchange, Queue, binding
 EXCHANGE = Exchange("shop", "topic", durable=True)
 RESEND_SECONDS = 30  # on redis: a message can be lost with a killed consumer, so each goes twice
 
-_DIFFERS = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'")
+_DIFFERS = re.compile(r"inequivalent arg '([^']+)' for (queue|exchange) '([^']+)'")
 
 
-class QueueDiffers(Exception):
-    """RabbitMQ has a queue of this name with other arguments; the text says what to do."""
+class DeclaredOtherwise(Exception):
+    """RabbitMQ has a queue or exchange with other arguments; the text says what to do."""
 
 
 def is_rabbitmq(url: str) -> bool:
@@ -60,15 +60,19 @@ def events_queue(url: str, service: str, types: Iterable[str]) -> Queue:
     )
 
 
-def difference(error: Exception) -> QueueDiffers | None:
-    """What to tell a person when RabbitMQ refused to declare a queue (406); None for all else."""
+def difference(error: Exception) -> DeclaredOtherwise | None:
+    """What to tell a person when RabbitMQ refused a declaration (406); None for all else."""
     found = _DIFFERS.search(str(error)) if getattr(error, "code", None) == 406 else None
     if not found:
         return None
-    queue, argument = found["queue"], found["argument"]
-    return QueueDiffers(
-        f"RabbitMQ has the queue {queue} with another {argument} than this version: "
-        f"empty it with the version before, then run: rabbitmqctl delete_queue {queue}"
+    argument, kind, name = found.groups()
+    way_out = (
+        f"empty it with the version before, then run: rabbitmqctl delete_queue {name}"
+        if kind == "queue"
+        else f"stop the services, then run: rabbitmqadmin delete exchange name={name}"
+    )
+    return DeclaredOtherwise(
+        f"RabbitMQ has the {kind} {name} with another {argument} than this version: {way_out}"
     )
 
 

@@ -58,7 +58,8 @@ class Relay:
             except Exception as error:  # the edge: nothing may end the relay but `stop`
                 pause = 0.2 if self.connected else min(pause * 2, 5.0)
                 self.connected = False
-                log.warning("relay.interrupted", error=repr(error), retry_in_s=pause)
+                reason = str(broker.difference(error) or repr(error))
+                log.warning("relay.interrupted", error=reason, retry_in_s=pause)
                 stop.wait(pause)
 
     def _publish_until(self, stop: threading.Event, connection: Connection) -> None:

@@ -10,6 +10,7 @@ from schedule import LISTENERS
 from system import System
 from watch import Watch
 
+QUEUES = [f"{listener}.{kind}" for listener in LISTENERS for kind in ("events", "dead")]
 FINAL = {"confirmed", "rejected", "cancelled"}
 # A cancelled order's stock may have been refused before products heard of the cancel.
 RESERVATION = {
@@ -164,6 +165,10 @@ def _reservations(system: System, orders: dict[str, dict], found: Findings) -> N
 def _waiting(system: System, found: Findings) -> None:
     for collection, pk, kind in system.stores.unsent():
         found.stuck.append(f"{kind} waits in the outbox of {collection} {pk}")
+    # the queues first: what is taken from one in between is seen where it is parked
+    for queue, count in system.tap.waiting(QUEUES).items():
+        if count:
+            found.stuck.append(f"{count} messages wait in {queue}")
     for listener in LISTENERS:
         kept = system.stores.find(listener, "parked_events", {}, "type", "dead", "error")
         poison = {pk for who, pk in system.faults.poison if who == listener}
@@ -174,9 +179,6 @@ def _waiting(system: System, found: Findings) -> None:
                 found.stuck.append(f"dead at {listener}: {event}")
         for pk in poison - {event["_id"] for event in kept}:
             found.stuck.append(f"{pk} has not come to {listener}")
-        for queue in (f"{listener}.events", f"{listener}.dead"):
-            if count := system.tap.waiting(queue):
-                found.stuck.append(f"{count} messages wait in {queue}")
 
 
 def examine_answers(system: System, facts: Facts) -> list[str]:

@@ -42,12 +42,13 @@ class Tap:
         """Tell events (again), to all listeners or straight into one queue."""
         self._insist(lambda connection: self._publish(connection, events, queue))
 
-    def waiting(self, queue: str) -> int:
-        """How many messages nobody has been given yet."""
+    def waiting(self, queues: list[str]) -> dict[str, int]:
+        """How many messages of each queue nobody has been given yet."""
 
-        def count(connection: Connection) -> int:
-            there = Queue(queue, channel=connection.default_channel)
-            return there.queue_declare(passive=True).message_count
+        def count(connection: Connection) -> dict[str, int]:
+            there = {name: Queue(name, channel=connection.default_channel) for name in queues}
+            declared = {name: queue.queue_declare(passive=True) for name, queue in there.items()}
+            return {name: queue.message_count for name, queue in declared.items()}
 
         return self._insist(count)
 

@@ -18,14 +18,18 @@ from packaging.utils import canonicalize_name
 from wheels import Pin, faults, group, only_in_test, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ["compose/embedded", "ci"]
+TOOLS = ["compose/embedded", "ci", "ci/clients"]
 UV = Path(sys.executable).with_name("uv")
 
 
 def folders() -> list[Path]:
-    """Every folder with dependencies of its own: the services, and the two lists of tools."""
-    services = sorted(path.parent for path in ROOT.glob("*/src/../pyproject.toml"))
-    return [path.resolve() for path in [*services, *(ROOT / tool for tool in TOOLS)]]
+    """Every folder with dependencies of its own: the services, and the lists of tools.
+
+    In a repository of one service that is its root.
+    """
+    services = [path.parent for path in [*ROOT.glob("src"), *sorted(ROOT.glob("*/src"))]]
+    found = [*services, *(ROOT / tool for tool in TOOLS)]
+    return [folder for folder in found if (folder / "pyproject.toml").exists()]
 
 
 def project(folder: Path) -> dict:

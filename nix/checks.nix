@@ -18,7 +18,7 @@ lib.mapAttrs (
     nativeBuildInputs = [ service.testing ];
     buildPhase = ''
       ${lib.getExe service.package} --help
-      cd ${name}
+      cd ${service.path}
       rm -r src # the tests are of the installed package
       HOME=$TMPDIR pytest -p no:cacheprovider
     '';

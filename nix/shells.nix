@@ -5,7 +5,7 @@
   services,
 }:
 lib.mapAttrs (
-  name: service:
+  _: service:
   pkgs.mkShell {
     packages = [
       service.testing
@@ -13,8 +13,8 @@ lib.mapAttrs (
     ];
     # The sources go before the installed copy of the service: what you edit is what runs.
     shellHook = ''
-      export PYTHONPATH=$PWD/${name}/src
-      cd ${name}
+      export PYTHONPATH=$PWD/${service.path}/src
+      cd ${service.path}
     '';
   }
 ) services

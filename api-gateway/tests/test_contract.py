@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from gateway.cli import main
 from gateway.contract import SERVICES, ContractError, union
 from gateway.routing import TABLE, shape
 
-CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", HERE.parent.parent / "contracts"))
+# The nearest ones: beside the service, or in it where it is a repository of its own.
+CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in HERE.parents)))
 METHODS = {"get", "put", "post", "patch", "delete", "head", "options", "trace"}
 
 

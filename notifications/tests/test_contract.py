@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from notifications.app import make_contract
 from notifications.chassis import health
 
-CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", Path(__file__).parents[2] / "contracts"))
+# The nearest ones: beside the service, or in it where it is a repository of its own.
+CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).parents)))
 
 
 def test_the_committed_contract_is_what_the_app_promises():

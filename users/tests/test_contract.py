@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import jsonschema_rs
@@ -15,7 +14,8 @@ from users import events
 from users.app import make_contract
 from users.models import Session, User
 
-CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", Path(__file__).parents[2] / "contracts"))
+# The nearest ones: beside the service, or in it where it is a repository of its own.
+CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).parents)))
 
 
 def test_the_committed_contract_is_what_the_app_promises() -> None:

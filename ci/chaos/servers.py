@@ -17,15 +17,18 @@ START_SECONDS = 20
 
 def restart_rabbitmq(port: int | None, seconds: float) -> bool:
     """Stop the RabbitMQ that listens there and start it; False if it is no process of ours."""
-    environment = _environment_of_rabbitmq(port)
-    for command in ("stop_app", "start_app") if environment else ():
+    node = _node_of_rabbitmq(port)
+    for command in ("stop_app", "start_app") if node else ():
         words = [RABBITMQCTL, "--quiet", command]
-        subprocess.run(words, env=environment, check=True, capture_output=True)
+        done = subprocess.run(words, env={**os.environ, **node}, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"rabbitmqctl {command}: {done.stdout}{done.stderr}")
         time.sleep(seconds)
-    return bool(environment)
+    return bool(node)
 
 
-def _environment_of_rabbitmq(port: int | None) -> dict[str, str]:
+def _node_of_rabbitmq(port: int | None) -> dict[str, str]:
+    """The variables that tell rabbitmqctl which node it is."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "environ").read_text().split("\0")
@@ -33,7 +36,8 @@ def _environment_of_rabbitmq(port: int | None) -> dict[str, str]:
             continue
         environment = dict(word.split("=", 1) for word in words if "=" in word)
         if environment.get("RABBITMQ_NODE_PORT") == str(port):
-            return environment
+            ours = ("RABBITMQ_", "ERL_EPMD_", "HOME")  # some of its children have no PATH
+            return {name: text for name, text in environment.items() if name.startswith(ours)}
     return {}
 
 

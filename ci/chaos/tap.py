@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from kombu import Connection, Exchange, Message, Producer, Queue
+from kombu.exceptions import OperationalError
 
 EXCHANGE = Exchange("shop", "topic", durable=True)
 MEDIA_TYPE = "application/cloudevents+json"
@@ -18,7 +19,11 @@ CONFIRM = {"confirm_publish": True}
 Answer = TypeVar("Answer")
 _known = Connection("amqp://")
 # Refused, dropped, or asked for a queue that is still being brought up again.
-AWAY = (*_known.recoverable_connection_errors, *_known.recoverable_channel_errors)
+AWAY = (
+    OperationalError,
+    *_known.recoverable_connection_errors,
+    *_known.recoverable_channel_errors,
+)
 
 
 class Tap:

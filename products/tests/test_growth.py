@@ -13,18 +13,24 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import bson
 import pytest
+from pymongo.errors import PyMongoError
 
+from conftest import wait_for
 from products import events
+from products.cache import Cache
 from products.chassis.inbox import Inbox
 from products.chassis.outbox import new_event
 from products.chassis.parking import ParkedEvent
 from products.chassis.relay import Relay
 from products.models import Product
 from products.reservations import Reservation
+from products.settings import Settings
+from products.worker import make_inbox
 
 ORDERS = int(os.environ.get("GROWTH_ORDERS") or 300)
 LOOKED_AT = (100, 300, 1_000, 5_000, 20_000)  # so many orders, and the sizes are looked at
@@ -71,13 +77,14 @@ class Stand:
         return [new_event("orders", f"order.{what}", order_id, 1, data) for what in told]
 
     def take(self, told: list[dict[str, Any]]) -> None:
-        for event in told:
-            self.inbox.take(json.dumps(event).encode())
+        """As the worker does: while the database is away, every event waits for it."""
+        for body in [json.dumps(event).encode() for event in told]:
+            wait_for(lambda body=body: self.inbox.take(body) or True, PyMongoError)
 
-    def tell(self) -> None:
-        """Publish all that waits."""
-        while self.relay.publish_due(self.broker, []):
-            pass
+    def come_to_rest(self) -> None:
+        """Until nothing is parked, and nothing waits to be published."""
+        wait_for(lambda: not self.inbox.retry_due() and not ParkedEvent.objects(dead=False))
+        wait_for(lambda: not self.relay.publish_due(self.broker, []), PyMongoError)
 
     def document(self) -> dict[str, Any]:
         return Product._get_collection().find_one({"_id": self.product})
@@ -98,7 +105,8 @@ def outcome(orders: int) -> tuple[Counter[str], int]:
 
 
 @pytest.fixture
-def stand(inbox: Inbox, product, caplog) -> Iterator[Stand]:
+def stand(settings: Settings, cache: Cache, product, caplog) -> Iterator[Stand]:
+    inbox = make_inbox(replace(settings, retry_delays=(0.1,) * 50), cache)
     with caplog.at_level("ERROR"):  # else pytest keeps every line of the log, and that does grow
         yield Stand(inbox, product(stock=STOCK).replace("_", "-"))
 
@@ -108,9 +116,9 @@ def test_a_product_is_as_small_after_many_orders_as_before_and_late_events_take_
     for number in range(ORDERS):
         stand.take(stand.order(number))
         if number % 100 == 99:
-            stand.tell()
+            stand.come_to_rest()
         if number + 1 in (*LOOKED_AT, ORDERS):
-            stand.tell()
+            stand.come_to_rest()
             sizes.add(stand.size())
             print(f"\n{number + 1} orders in {time.monotonic() - began:.0f} s:", end=" ")
             print(f"product {stand.size()} B, largest reservation {largest_reservation()} B")
@@ -132,7 +140,7 @@ def test_a_product_is_as_small_after_many_orders_as_before_and_late_events_take_
     late = [event for n in dice.sample(range(ORDERS), LATE) for event in stand.order(n)] * 2
     dice.shuffle(late)
     stand.take(late)
-    stand.tell()
+    stand.come_to_rest()
     assert stand.document() == document
     assert (kept.count_documents({}), largest_reservation()) == (ORDERS, largest)
     assert ParkedEvent.objects.count() == 0

@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects chaos bench-events lint contracts \
-    chassis lock secrets clean tools
+    contracts-check chassis lock secrets clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -66,7 +66,12 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 
 contracts: ## write contracts/<service>.openapi.json from the services
 	@$(SHOP) install
-	@$(PYTHON) ci/contracts.py
+	@$(PYTHON) ci/contracts/write.py
+
+contracts-check: ## no promise breaks silently; Redocly's and OWASP's rules; needs Node.js
+	@$(SHOP) install ci
+	@$(PYTHON) ci/contracts/check.py
+	@cd ci && .venv/bin/python -m pytest -q contracts
 
 chassis: ## copy the chassis (files all services hold) from its origin, orders
 	@$(PYTHON) ci/chassis.py

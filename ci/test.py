@@ -1,4 +1,4 @@
-"""Runs every suite from its own folder and sums them up: the services, then end to end.
+"""Runs every suite from its own folder and sums them up: services, contracts, end to end.
 
 Words that are not options of this script go to each pytest.
 """
@@ -25,6 +25,7 @@ def suites(real: bool) -> list[tuple[str, Path, list[str]]]:
         services = [path for path in services if "real:" in (path / "pyproject.toml").read_text()]
     return [
         *((folder.name, folder, only_real) for folder in services),
+        *([] if real else [("contracts", ROOT / "ci", ["contracts"])]),
         ("end to end", ROOT / "ci", []),
     ]
 
@@ -58,7 +59,7 @@ def main() -> int:
     for name, folder, words in suites(options.real):
         if options.only not in (None, name, folder.name):
             continue
-        log = logs / f"test-{folder.name}.log"
+        log = logs / f"test-{name.replace(' ', '-')}.log"
         ok, counts = run(name, folder, [*words, *rest], log)
         total, all_ok = total + counts, all_ok and ok
     if not all_ok and not total["failed"]:

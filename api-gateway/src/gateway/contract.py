@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ def union(contracts: Mapping[str, Contract]) -> Contract:
             if tag["name"] in used and tag not in public["tags"]
         ]
     _check_names(public["paths"])
-    return public
+    return _with_headers_of_gateway(public)
 
 
 def _operations(row: Row, contract: Contract) -> tuple[str, Contract]:
@@ -84,11 +85,31 @@ def _operations(row: Row, contract: Contract) -> tuple[str, Contract]:
 
 def _with_answers_of_gateway(operation: Contract, row: Row) -> Contract:
     """What the service says of a status goes before what the gateway says of it."""
-    statuses = {429, 502, 503, 504}
+    statuses = {429, 500, 502, 503, 504}
     statuses |= set() if row.public else {401}
-    statuses |= {413} if "requestBody" in operation else set()
+    statuses |= {408, 413} if "requestBody" in operation else set()
     ours = {str(s): {"$ref": f"#/components/responses/GATEWAY_{s}"} for s in statuses}
     return {**operation, "responses": {**ours, **operation["responses"]}}
+
+
+def _with_headers_of_gateway(public: Contract) -> Contract:
+    """Each answer also with the headers that the gateway may add; without those nobody gives."""
+    public = copy.deepcopy(public)
+    used = set(_references(public))
+    given = public["components"]["responses"].items()
+    shared = {name: answer for name, answer in given if f"#/components/responses/{name}" in used}
+    public["components"]["responses"] = shared
+    answers = list(shared.values())
+    for item in public["paths"].values():
+        for method in item.keys() - {"parameters"}:
+            answers += item[method]["responses"].values()
+    added = {
+        name: {"$ref": f"#/components/headers/{name}"} for name in public["components"]["headers"]
+    }
+    for answer in answers:
+        if "$ref" not in answer:
+            answer["headers"] = {**added, **answer.get("headers", {})}
+    return public
 
 
 def _components(

@@ -43,10 +43,11 @@ def _api(app: Flask) -> contract.Api:
         app,
         service=events.SERVICE,
         title="notifications",
-        version="0.1.0",
+        version="0.2.0",
         description="Tells people, and the log, what happened.",
         tells=events.TELLS,
         hears=events.HEARS,
+        heard_by=events.HEARD_BY,
     )
     api.register_blueprint(routes.notifications)
     health.register(app, api, ())

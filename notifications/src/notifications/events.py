@@ -36,6 +36,7 @@ def _data(required: list[str] | None = None, **properties: Any) -> dict[str, Any
 
 
 TELLS: dict[str, dict[str, Any]] = {}
+HEARD_BY: dict[str, tuple[str, ...]] = {}
 MUST_BE_HEARD: frozenset[str] = frozenset()
 
 # What notifications reads of the events it hears; they may hold more.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import Text
+from .chassis.fields import Out, Text
 
 
 class In(ma.Schema):
@@ -15,15 +15,27 @@ class In(ma.Schema):
         unknown = ma.RAISE
 
 
-class NotificationSchema(ma.Schema):
+class NotificationSchema(Out):
     """Something that one person was told."""
 
-    id = fields.String(required=True)
-    user_id = fields.String(required=True)
-    channel = fields.String(required=True, metadata={"description": "Where it was told: inbox"})
-    kind = fields.String(required=True, metadata={"description": "The event it tells of, or alert"})
-    title = fields.String(required=True)
-    text = fields.String(required=True)
+    example = {
+        "id": "f3c1d2b0-5a77-4d0e-9a53-2b1c0d9e8f70",
+        "user_id": "7d4e9a52-91b8-4a57-8a9e-2f6c5d3b1a10",
+        "channel": "inbox",
+        "kind": "order.placed",
+        "title": "Order placed",
+        "text": "We received order 0b8f7d0c for 39.98 EUR.",
+        "data": {"order_id": "0b8f7d0c-2f0a-4f35-9f0e-1d1a1c1b1e01"},
+        "created_at": "2026-11-22T10:00:01+00:00",
+        "read_at": None,
+    }
+
+    id = Text(high=64, required=True)
+    user_id = Text(high=64, required=True)
+    channel = Text(high=64, required=True, metadata={"description": "Where it was told: inbox"})
+    kind = Text(high=64, required=True, metadata={"description": "The event it tells of, or alert"})
+    title = Text(high=200, required=True)
+    text = Text(high=100_000, required=True)
     data = fields.Dict(
         keys=fields.String(),
         required=True,
@@ -33,11 +45,15 @@ class NotificationSchema(ma.Schema):
     read_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
-class NotificationPageSchema(ma.Schema):
+class NotificationPageSchema(Out):
     """A page of notifications."""
 
-    items = fields.List(fields.Nested(NotificationSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
+    example = {"items": [NotificationSchema.example], "next_cursor": None}
+
+    items = fields.List(
+        fields.Nested(NotificationSchema), required=True, validate=validate.Length(max=100)
+    )
+    next_cursor = Text(high=512, required=True, allow_none=True)
 
 
 class NotificationQuerySchema(In):
@@ -53,6 +69,12 @@ class NotificationQuerySchema(In):
 
 class AlertSchema(In):
     """Something to tell one person."""
+
+    example = {
+        "user_id": "7d4e9a52-91b8-4a57-8a9e-2f6c5d3b1a10",
+        "title": "We are closed on Friday",
+        "text": "Orders placed on Friday are packed on Monday.",
+    }
 
     user_id = Text(high=64, required=True)
     title = Text(high=200, required=True)

@@ -48,10 +48,11 @@ def _api(app: Flask) -> contract.Api:
         app,
         service=events.SERVICE,
         title="orders",
-        version="0.1.0",
+        version="0.2.0",
         description="What was bought, and what became of it.",
         tells=events.TELLS,
         hears=events.HEARS,
+        heard_by=events.HEARD_BY,
     )
     api.register_blueprint(routes.orders)
     health.register(app, api, (Order,))

@@ -35,8 +35,9 @@ STATUSES: dict[type[Exception], int] = {
 
 orders = Blueprint("orders", __name__, url_prefix="/orders", description="Buying things")
 
-_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "The version, in quotes"}}
-_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the order is"}}
+_LINE = {"schema": {"type": "string", "maxLength": 100}}
+_ETAG = {"ETag": {**_LINE, "description": "The version, in quotes"}}
+_LOCATION = {"Location": {**_LINE, "description": "Where the order is"}}
 
 
 @orders.route("", methods=["POST"], errors=[428])

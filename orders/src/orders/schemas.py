@@ -5,8 +5,12 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import Integer, Text
+from .chassis.fields import MAX_INTEGER, Integer, Out, Text
 from .models import STATUSES
+
+MAX_AMOUNT = 10**12  # of one unit; so products has it
+MAX_QUANTITY, MAX_ITEMS = 1000, 50
+_PRICE = {"amount": 1999, "currency": "EUR"}
 
 
 class In(ma.Schema):
@@ -16,25 +20,27 @@ class In(ma.Schema):
         unknown = ma.RAISE
 
 
-class MoneySchema(ma.Schema):
+class MoneySchema(Out):
     """An amount in minor units: 1999 EUR is 19.99 €."""
 
-    amount = fields.Integer(required=True)
-    currency = fields.String(required=True)
+    amount = Integer(low=0, high=MAX_ITEMS * MAX_QUANTITY * MAX_AMOUNT, required=True)
+    currency = Text(low=3, high=3, required=True)
 
 
 class OrderItemInSchema(In):
     """So many of a product."""
 
     product_id = Text(high=64, required=True)
-    quantity = Integer(low=1, high=1000, required=True)
+    quantity = Integer(low=1, high=MAX_QUANTITY, required=True)
 
 
 class OrderInSchema(In):
     """What to order; prices and total are worked out here."""
 
+    example = {"items": [{"product_id": "c0ffee00-0000-4000-8000-000000000001", "quantity": 2}]}
+
     items = fields.List(
-        fields.Nested(OrderItemInSchema), required=True, validate=validate.Length(1, 50)
+        fields.Nested(OrderItemInSchema), required=True, validate=validate.Length(1, MAX_ITEMS)
     )
 
     @ma.validates("items")
@@ -54,30 +60,52 @@ class IdempotencyKeySchema(ma.Schema):
     )
 
 
-class OrderItemSchema(ma.Schema):
+class OrderItemSchema(Out):
     """So many of a product, at the price it had when ordered."""
 
-    product_id = fields.String(required=True)
-    name = fields.String(required=True)
+    product_id = Text(high=64, required=True)
+    name = Text(high=200, required=True)
     price = fields.Nested(MoneySchema, required=True)
-    quantity = fields.Integer(required=True)
+    quantity = Integer(low=1, high=MAX_QUANTITY, required=True)
 
 
-class ShortItemSchema(ma.Schema):
+class ShortItemSchema(Out):
     """Fewer were left than asked for."""
 
-    product_id = fields.String(required=True)
-    name = fields.String(required=True)
-    requested = fields.Integer(required=True)
-    left = fields.Integer(required=True)
+    product_id = Text(high=64, required=True)
+    name = Text(high=200, required=True)
+    requested = Integer(low=1, high=MAX_QUANTITY, required=True)
+    left = Integer(low=0, high=MAX_INTEGER, required=True)
 
 
-class OrderSchema(ma.Schema):
+class OrderSchema(Out):
     """An order and what became of it."""
 
-    id = fields.String(required=True)
-    customer_id = fields.String(required=True)
-    items = fields.List(fields.Nested(OrderItemSchema), required=True)
+    example = {
+        "id": "0b8f7d0c-2f0a-4f35-9f0e-1d1a1c1b1e01",
+        "customer_id": "7d4e9a52-91b8-4a57-8a9e-2f6c5d3b1a10",
+        "items": [
+            {
+                "product_id": "c0ffee00-0000-4000-8000-000000000001",
+                "name": "Coffee beans, 1 kg",
+                "price": _PRICE,
+                "quantity": 2,
+            }
+        ],
+        "total": {"amount": 3998, "currency": "EUR"},
+        "status": "pending",
+        "reason": None,
+        "short_items": [],
+        "version": 1,
+        "created_at": "2026-11-22T10:00:00+00:00",
+        "updated_at": "2026-11-22T10:00:00+00:00",
+    }
+
+    id = Text(high=64, required=True)
+    customer_id = Text(high=64, required=True)
+    items = fields.List(
+        fields.Nested(OrderItemSchema), required=True, validate=validate.Length(1, MAX_ITEMS)
+    )
     total = fields.Nested(MoneySchema, required=True)
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
     reason = fields.String(
@@ -89,9 +117,10 @@ class OrderSchema(ma.Schema):
     short_items = fields.List(
         fields.Nested(ShortItemSchema),
         required=True,
+        validate=validate.Length(max=MAX_ITEMS),
         metadata={"description": "Of a rejected order: what was short, and how many were left"},
     )
-    version = fields.Integer(required=True)
+    version = Integer(low=1, high=MAX_INTEGER, required=True)
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 
@@ -105,8 +134,12 @@ class OrderQuerySchema(In):
     cursor = Text(high=512)
 
 
-class OrderPageSchema(ma.Schema):
+class OrderPageSchema(Out):
     """A page of orders."""
 
-    items = fields.List(fields.Nested(OrderSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
+    example = {"items": [OrderSchema.example], "next_cursor": None}
+
+    items = fields.List(
+        fields.Nested(OrderSchema), required=True, validate=validate.Length(max=100)
+    )
+    next_cursor = Text(high=512, required=True, allow_none=True)

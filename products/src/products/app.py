@@ -50,10 +50,11 @@ def _api(app: Flask, checks: Mapping[str, health.Check] | None = None) -> contra
         app,
         service=events.SERVICE,
         title="products",
-        version="0.1.0",
+        version="0.2.0",
         description="What is for sale, and how many are left.",
         tells=events.TELLS,
         hears=events.HEARS,
+        heard_by=events.HEARD_BY,
     )
     api.register_blueprint(routes.products)
     health.register(app, api, (Reservation, Product), checks)

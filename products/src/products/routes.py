@@ -38,9 +38,10 @@ STATUSES: dict[type[Exception], int] = {
 
 products = Blueprint("products", __name__, url_prefix="/products", description="What is for sale")
 
-_TAG = {"ETag": {"schema": {"type": "string"}, "description": "Changes with the answer"}}
-_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "The version, in quotes"}}
-_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the product is"}}
+_LINE = {"schema": {"type": "string", "maxLength": 100}}
+_TAG = {"ETag": {**_LINE, "description": "Changes with the answer"}}
+_ETAG = {"ETag": {**_LINE, "description": "The version, in quotes"}}
+_LOCATION = {"Location": {**_LINE, "description": "Where the product is"}}
 _UNCHANGED = "Nothing has changed since the ETag in If-None-Match"
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import Integer, Text
+from .chassis.fields import MAX_INTEGER, Integer, Out, Text
 from .models import MAX_AMOUNT, MAX_STOCK, Price
 from .use_cases import SORTS
+
+MAX_HEADER = 8190  # gunicorn refuses longer ones
 
 
 class _Like(validate.Regexp):
@@ -35,7 +37,7 @@ class PriceInSchema(In):
     """An amount in minor units: 1999 EUR is 19.99 €."""
 
     amount = Integer(low=0, high=MAX_AMOUNT, required=True)
-    currency = fields.String(required=True, validate=_CURRENCY)
+    currency = fields.String(required=True, validate=_CURRENCY, metadata={"maxLength": 3})
 
     @ma.post_load
     def to_price(self, data: dict, **_: object) -> Price:
@@ -51,6 +53,15 @@ class _Whole(fields.Nested):
 
 class ProductInSchema(In):
     """A product as an admin writes it."""
+
+    example = {
+        "sku": "COFFEE-1",
+        "name": "Coffee beans, 1 kg",
+        "description": "Roasted on Monday.",
+        "price": {"amount": 1999, "currency": "EUR"},
+        "category": "coffee",
+        "stock": 100,
+    }
 
     sku = Text(
         high=64,
@@ -73,39 +84,53 @@ class ProductInSchema(In):
 class ProductPatchSchema(ProductInSchema):
     """Some fields of a product."""
 
+    example = {"stock": 80}
+
     @ma.validates_schema
     def not_empty(self, data: dict, **_: object) -> None:
         if not data:
             raise ma.ValidationError("Name at least one field.")
 
 
-class PriceSchema(ma.Schema):
+class PriceSchema(Out):
     """An amount in minor units: 1999 EUR is 19.99 €."""
 
-    amount = fields.Integer(required=True)
-    currency = fields.String(required=True)
+    amount = Integer(low=0, high=MAX_AMOUNT, required=True)
+    currency = Text(low=3, high=3, required=True)
 
 
-class ProductSchema(ma.Schema):
+class ProductSchema(Out):
     """A product that is for sale."""
 
-    id = fields.String(required=True)
-    sku = fields.String(required=True)
-    name = fields.String(required=True)
-    description = fields.String(required=True)
+    example = {
+        "id": "c0ffee00-0000-4000-8000-000000000001",
+        **ProductInSchema.example,
+        "version": 1,
+        "created_at": "2026-11-22T10:00:00+00:00",
+        "updated_at": "2026-11-22T10:00:00+00:00",
+    }
+
+    id = Text(high=64, required=True)
+    sku = Text(high=64, required=True)
+    name = Text(high=200, required=True)
+    description = Text(low=0, high=5000, required=True)
     price = fields.Nested(PriceSchema, required=True)
-    category = fields.String(required=True)
-    stock = fields.Integer(required=True, metadata={"description": "Free units"})
-    version = fields.Integer(required=True)
+    category = Text(high=100, required=True)
+    stock = Integer(low=0, high=MAX_INTEGER, required=True, metadata={"description": "Free units"})
+    version = Integer(low=1, high=MAX_INTEGER, required=True)
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 
 
-class ProductPageSchema(ma.Schema):
+class ProductPageSchema(Out):
     """A page of products."""
 
-    items = fields.List(fields.Nested(ProductSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
+    example = {"items": [ProductSchema.example], "next_cursor": None}
+
+    items = fields.List(
+        fields.Nested(ProductSchema), required=True, validate=validate.Length(max=100)
+    )
+    next_cursor = Text(high=512, required=True, allow_none=True)
 
 
 class _Number(fields.Integer):
@@ -146,7 +171,10 @@ class IfMatchSchema(ma.Schema):
 
     if_match = fields.String(
         data_key="If-Match",
-        metadata={"description": "Required: the ETag that was read, or * for any version"},
+        metadata={
+            "description": "Required: the ETag that was read, or * for any version",
+            "maxLength": MAX_HEADER,
+        },
     )
 
 
@@ -155,5 +183,8 @@ class IfNoneMatchSchema(ma.Schema):
 
     if_none_match = fields.String(
         data_key="If-None-Match",
-        metadata={"description": "An ETag that was read: answers 304 if nothing has changed"},
+        metadata={
+            "description": "An ETag that was read: answers 304 if nothing has changed",
+            "maxLength": MAX_HEADER,
+        },
     )

@@ -42,10 +42,11 @@ def _api(app: Flask, checks: Mapping[str, health.Check] | None = None) -> contra
         app,
         service=events.SERVICE,
         title="users",
-        version="0.1.0",
+        version="0.2.0",
         description="Who people are.",
         tells=events.TELLS,
         hears=events.HEARS,
+        heard_by=events.HEARD_BY,
     )
     for blueprint in (routes.auth, routes.users, routes.well_known):
         api.register_blueprint(blueprint)

@@ -46,14 +46,14 @@ well_known = Blueprint(
     "well_known", __name__, url_prefix="/.well-known", description="What tokens are checked with"
 )
 
-_STRING = {"schema": {"type": "string"}}
-_ETAG = {"ETag": {**_STRING, "description": "The version, in quotes"}}
-_LOCATION = {"Location": {**_STRING, "description": "Where the user is, for admins"}}
-_CACHE = {"Cache-Control": {**_STRING, "description": "How long the keys may be kept"}}
+_LINE = {"schema": {"type": "string", "maxLength": 100}}
+_ETAG = {"ETag": {**_LINE, "description": "The version, in quotes"}}
+_LOCATION = {"Location": {**_LINE, "description": "Where the user is, for admins"}}
+_CACHE = {"Cache-Control": {**_LINE, "description": "How long the keys may be kept"}}
 _NO_STORE = {"Cache-Control": "no-store"}  # tokens belong in no cache (RFC 6749, 5.1)
 
 
-@auth.route("/register", methods=["POST"], errors=[409])
+@auth.route("/register", methods=["POST"], errors=[409, 503])
 @public
 @auth.arguments(RegistrationSchema)
 @auth.response(201, UserSchema, headers=_LOCATION | _ETAG)
@@ -63,7 +63,7 @@ def register(body: dict[str, str]) -> Any:
     return user, {"Location": f"/users/{user.id}", "ETag": _etag(user)}
 
 
-@auth.route("/login", methods=["POST"], errors=[401, 429])
+@auth.route("/login", methods=["POST"], errors=[401, 429, 503])
 @public
 @auth.arguments(LoginSchema)
 @auth.response(200, TokensSchema)
@@ -73,7 +73,7 @@ def log_in(body: dict[str, str]) -> Any:
     return tokens.issue(*use_cases.log_in(**body)), _NO_STORE
 
 
-@auth.route("/refresh", methods=["POST"], errors=[401])
+@auth.route("/refresh", methods=["POST"], errors=[401, 503])
 @public
 @auth.arguments(RefreshSchema)
 @auth.response(200, TokensSchema)
@@ -94,14 +94,14 @@ def log_out() -> None:
     use_cases.log_out(get_jwt()["sid"])
 
 
-@users.route("/me", methods=["GET"])
+@users.route("/me", methods=["GET"], errors=[404])
 @users.response(200, UserSchema, headers=_ETAG)
 def show_me() -> Any:
     """Show who is logged in"""
     return _with_etag(use_cases.get_user(caller().id))
 
 
-@users.route("/me", methods=["PATCH"], errors=[429])
+@users.route("/me", methods=["PATCH"], errors=[404, 429])
 @users.arguments(MeInSchema)
 @users.response(200, UserSchema, headers=_ETAG)
 def change_me(body: dict[str, str]) -> Any:
@@ -144,7 +144,7 @@ def set_roles(body: dict[str, list[str]], user_id: str) -> Any:
     return _with_etag(use_cases.set_roles(user_id, body["roles"]))
 
 
-@well_known.route("/jwks.json", methods=["GET"])
+@well_known.route("/jwks.json", methods=["GET"], errors=[503])
 @public
 @well_known.response(200, KeysSchema, headers=_CACHE)
 def show_keys() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import Text
+from .chassis.fields import MAX_INTEGER, Integer, Out, Text
 from .models import ROLES
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -60,6 +60,8 @@ class In(ma.Schema):
 class RegistrationSchema(In):
     """A new account."""
 
+    example = {"email": "ann@example.com", "password": "correct horse battery", "name": "Ann"}
+
     email = Email(required=True)
     password = NewPassword(required=True)
     name = Name(required=True)
@@ -68,6 +70,8 @@ class RegistrationSchema(In):
 class LoginSchema(In):
     """Who wants to log in."""
 
+    example = {"email": "ann@example.com", "password": "correct horse battery"}
+
     email = Email(required=True)
     password = Text(high=128, required=True)
 
@@ -75,35 +79,62 @@ class LoginSchema(In):
 class RefreshSchema(In):
     """The latest refresh token."""
 
+    example = {"refresh_token": "eyJhbGciOiJSUzI1NiIs….eyJ0eXBlIjoicmVmcmVzaCIs….c2lnbmVk…"}
+
     refresh_token = Text(high=4096, required=True)
 
 
-class TokensSchema(ma.Schema):
+class TokensSchema(Out):
     """What to call with, and what to get new ones with."""
 
-    access_token = fields.String(required=True)
-    refresh_token = fields.String(
-        required=True, metadata={"description": "Good for one use within 30 days"}
+    example = {
+        "access_token": "eyJhbGciOiJSUzI1NiIs….eyJ0eXBlIjoiYWNjZXNzIiwi….c2lnbmVk…",
+        "refresh_token": RefreshSchema.example["refresh_token"],
+        "token_type": "Bearer",
+        "expires_in": 900,
+    }
+
+    access_token = Text(high=4096, required=True)
+    refresh_token = Text(
+        high=4096, required=True, metadata={"description": "Good for one use within 30 days"}
     )
     token_type = fields.String(required=True, validate=validate.Equal("Bearer"))
-    expires_in = fields.Integer(
-        required=True, metadata={"description": "Seconds that the access token is good for"}
+    expires_in = Integer(
+        low=1,
+        high=86400,
+        required=True,
+        metadata={"description": "Seconds that the access token is good for"},
     )
 
 
-class UserSchema(ma.Schema):
+class UserSchema(Out):
     """A user."""
 
-    id = fields.String(required=True)
-    email = fields.String(required=True)
-    name = fields.String(required=True)
-    roles = fields.List(fields.String(validate=validate.OneOf(ROLES)), required=True)
+    example = {
+        "id": "7d4e9a52-91b8-4a57-8a9e-2f6c5d3b1a10",
+        "email": "ann@example.com",
+        "name": "Ann",
+        "roles": ["customer"],
+        "created_at": "2026-11-22T10:00:00+00:00",
+        "version": 1,
+    }
+
+    id = Text(high=64, required=True)
+    email = Text(high=254, required=True)
+    name = Text(high=100, required=True)
+    roles = fields.List(
+        fields.String(validate=validate.OneOf(ROLES)),
+        required=True,
+        validate=validate.Length(1, len(ROLES)),
+    )
     created_at = fields.AwareDateTime(required=True)
-    version = fields.Integer(required=True)
+    version = Integer(low=1, high=MAX_INTEGER, required=True)
 
 
 class MeInSchema(In):
     """What to change about oneself."""
+
+    example = {"name": "Ann Example"}
 
     name = Name()
     password = NewPassword()
@@ -117,6 +148,8 @@ class MeInSchema(In):
 
 class RolesSchema(In):
     """What somebody may do."""
+
+    example = {"roles": ["customer", "admin"]}
 
     roles = fields.List(
         fields.String(validate=validate.OneOf(ROLES)),
@@ -139,25 +172,40 @@ class UserQuerySchema(In):
     cursor = Text(high=512)
 
 
-class UserPageSchema(ma.Schema):
+class UserPageSchema(Out):
     """A page of users."""
 
-    items = fields.List(fields.Nested(UserSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
+    example = {"items": [UserSchema.example], "next_cursor": None}
+
+    items = fields.List(fields.Nested(UserSchema), required=True, validate=validate.Length(max=100))
+    next_cursor = Text(high=512, required=True, allow_none=True)
 
 
-class KeySchema(ma.Schema):
+class KeySchema(Out):
     """A public key (RFC 7517)."""
 
-    kid = fields.String(required=True)
+    kid = Text(high=64, required=True)
     kty = fields.String(required=True, validate=validate.Equal("RSA"))
     alg = fields.String(required=True, validate=validate.Equal("RS256"))
     use = fields.String(required=True, validate=validate.Equal("sig"))
-    n = fields.String(required=True)
-    e = fields.String(required=True)
+    n = Text(high=2048, required=True)
+    e = Text(high=64, required=True)
 
 
-class KeysSchema(ma.Schema):
+class KeysSchema(Out):
     """The public keys."""
 
-    keys = fields.List(fields.Nested(KeySchema), required=True)
+    example = {
+        "keys": [
+            {
+                "kid": "2026-11-22-a1b2c3",
+                "kty": "RSA",
+                "alg": "RS256",
+                "use": "sig",
+                "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4…",
+                "e": "AQAB",
+            }
+        ]
+    }
+
+    keys = fields.List(fields.Nested(KeySchema), required=True, validate=validate.Length(max=100))

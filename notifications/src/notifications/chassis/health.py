@@ -14,6 +14,7 @@ from flask import Flask
 
 from .auth import public
 from .contract import Api, Blueprint
+from .fields import Out, Text
 from .outbox import OutboxDocument, now
 from .parking import ParkedEvent
 
@@ -34,20 +35,37 @@ class WorkerBeat(me.Document):
     meta = {"collection": "worker_beats"}
 
 
-class CheckSchema(ma.Schema):
+class CheckSchema(Out):
     """One thing the service leans on."""
 
     status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ok", "degraded", "down"]))
-    detail = ma.fields.String(required=True)
+    detail = Text(low=0, high=10_000, required=True)
 
 
-class HealthSchema(ma.Schema):
+class HealthSchema(Out):
     """The worst of all checks, and each."""
+
+    example = {
+        "status": "degraded",
+        "checks": {
+            "database": {"status": "ok", "detail": "answers"},
+            "broker": {"status": "degraded", "detail": "no worker is connected to the broker"},
+        },
+    }
 
     status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ok", "degraded", "down"]))
     checks = ma.fields.Dict(
-        keys=ma.fields.String(), values=ma.fields.Nested(CheckSchema), required=True
+        keys=ma.fields.String(),
+        values=ma.fields.Nested(CheckSchema),
+        required=True,
+        metadata={"maxProperties": 20},
     )
+
+
+_DOWN = {
+    "status": "down",
+    "checks": {"database": {"status": "down", "detail": "ServerSelectionTimeoutError"}},
+}
 
 
 def worker_id() -> str:
@@ -97,7 +115,7 @@ def register(
 
     @pages.route("/ready", methods=["GET"])
     @public
-    @pages.alt_response(503, schema=HealthSchema, description="Cannot serve")
+    @pages.alt_response(503, schema=HealthSchema, description="Cannot serve", example=_DOWN)
     @pages.response(200, HealthSchema)
     def ready() -> tuple[dict[str, Any], int]:
         """Tell whether this service can serve, and what it lacks."""

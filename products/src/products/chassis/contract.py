@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,32 +17,23 @@ from flask_smorest.utils import prepare_response
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
-from . import problems
+from . import answers, problems, webhooks
 from .auth import access_of
 
-EXCHANGE = "shop"
-
-
-class ProblemErrorSchema(ma.Schema):
-    """One value that is not valid."""
-
-    pointer = ma.fields.String(
-        required=True,
-        metadata={"description": "JSON Pointer into the body, or query/…, path/…, headers/…"},
-    )
-    message = ma.fields.String(required=True)
-
-
-class ProblemSchema(ma.Schema):
-    """What every error answer looks like (RFC 9457)."""
-
-    type = ma.fields.String(required=True, metadata={"description": "A URN, or about:blank"})
-    title = ma.fields.String(required=True)
-    status = ma.fields.Integer(required=True)
-    detail = ma.fields.String(required=True)
-    instance = ma.fields.String(required=True)
-    request_id = ma.fields.String(required=True, metadata={"description": "Finds it in the logs"})
-    errors = ma.fields.List(ma.fields.Nested(ProblemErrorSchema))
+_PARAMETER = re.compile(r"<(\w+)>")
+_ID = {"type": "string", "minLength": 1, "maxLength": 64}
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The access token of POST /auth/login, checked as RFC8725 asks: only RS256, "
+    "only keys that users publishes, and issuer, audience and lifetime each time.",
+}
+_SERVER = {
+    "url": "/",
+    "description": "Where this page came from: the same in local, staging and production use",
+    "x-internal": True,  # the world comes through the gateway
+}
 
 
 class _Parser(FlaskParser):
@@ -63,9 +55,21 @@ class Blueprint(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = _Parser()
 
+    def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable:
+        """As flask-smorest's, with the example of the schema."""
+        if location == "json":
+            options["example"] = schema.example
+        return super().arguments(schema, location=location, **options)
+
+    def response(self, status: int, schema: Any = None, **options: Any) -> Callable:
+        """As flask-smorest's, with the example of the schema."""
+        example = getattr(schema, "example", None)
+        return super().response(status, schema, example=example, **options)
+
     def route(self, rule: str, *, errors: Iterable[int] = (), **options: Any) -> Callable:
         """As flask-smorest's; `errors` lists the statuses of problems that the view can answer."""
-        register = super().route(rule, **options)
+        ids = [{"in": "path", "name": name, "schema": _ID} for name in _PARAMETER.findall(rule)]
+        register = super().route(rule, parameters=ids, **options)
 
         def decorator(view: Callable) -> Callable:
             arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
@@ -73,15 +77,16 @@ class Blueprint(flask_smorest.Blueprint):
             documented = view if "query" in places else _without_query(view)
             documented = self.doc(operationId=view.__name__)(documented)
             access = access_of(view)
-            statuses = {*errors, 422}
-            if access == "public":
-                documented = self.doc(security=[])(documented)
-            else:
+            statuses = {*errors, 422, 500}
+            documented = self.doc(security=[] if access == "public" else [{"bearer": []}])(
+                documented
+            )
+            if access != "public":
                 statuses |= {401, 503} if access is None else {401, 403, 503}
             if "json" in places:
                 statuses |= {400, 413, 415}
             for status in sorted(statuses):
-                documented = self.alt_response(status, response=_name(status))(documented)
+                documented = self.alt_response(status, response=answers.name(status))(documented)
             return register(documented)
 
         return decorator
@@ -90,17 +95,20 @@ class Blueprint(flask_smorest.Blueprint):
 class Api(flask_smorest.Api):
     """flask-smorest's Api, with problems as errors and events as webhooks."""
 
-    ERROR_SCHEMA = ProblemSchema
+    ERROR_SCHEMA = answers.ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation lists its own
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         return problems.from_http_exception(error)
 
     def _register_responses(self) -> None:
-        phrases = {_name(s): problems.phrase(s) for s in map(int, HTTPStatus) if s >= 400}
-        for name, phrase in {**phrases, "DEFAULT_ERROR": "Any other problem"}.items():
-            response = {"description": phrase, "schema": self.ERROR_SCHEMA}
+        for status in (int(status) for status in HTTPStatus if status >= 400):
+            response = answers.response(status)
             prepare_response(response, self.spec, problems.MEDIA_TYPE)
-            self.spec.components.response(name, response, lazy=True)
+            self.spec.components.response(answers.name(status), response, lazy=True)
+
+    def _register_pagination_header(self) -> None:
+        """Lists here have no such header: they end with a cursor."""
 
 
 def _without_query(view: Callable) -> Callable:
@@ -126,27 +134,32 @@ def make_api(
     description: str,
     tells: Mapping[str, Mapping],
     hears: Mapping[str, Mapping],
+    heard_by: Mapping[str, Iterable[str]],
 ) -> Api:
-    """The Api of an app. `tells` and `hears` are {event type: JSON Schema of its data}."""
+    """The Api of an app. `tells` and `hears` are {event type: JSON Schema of its data}.
+
+    `heard_by` names the services that each event is told for; others may listen too.
+    """
     app.config.update(API_TITLE=title, API_VERSION=version, OPENAPI_VERSION="3.1.0")
     api = Api(
         app,
         spec_kwargs={
             "info": {"description": description, "license": {"name": "MIT", "identifier": "MIT"}},
-            "servers": [{"url": "/", "description": "Where this page came from"}],
+            "servers": [_SERVER],
             "security": [{"bearer": []}],
-            "webhooks": {name: _webhook(service, name, data) for name, data in tells.items()},
-            "x-hears": {
-                "queue": f"{service}.events",
-                "exchange": EXCHANGE,
-                "events": {name: {"data": data} for name, data in hears.items()},
+            "webhooks": {
+                name: webhooks.webhook(service, name, data, heard_by.get(name, ()))
+                for name, data in tells.items()
             },
+            "x-hears": webhooks.hears(service, hears),
         },
     )
-    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    api.spec.components.security_scheme("bearer", bearer)
+    api.register_field(ma.fields.Integer, "integer", "int64")
+    api.ma_plugin.converter.add_attribute_function(_length_of_times)
+    api.spec.components.security_scheme("bearer", _BEARER)
     if tells:
-        api.spec.components.schema("Event", _ENVELOPE)
+        api.spec.components.schema("Event", webhooks.ENVELOPE)
+        api.spec.tag({"name": "events", "description": "What the service tells the others"})
     return api
 
 
@@ -156,49 +169,5 @@ def export(api: Api) -> bytes:
     return f"{text}\n".encode()
 
 
-_ENVELOPE = {
-    "type": "object",
-    "description": "A CloudEvents 1.0 envelope, in its structured JSON form.",
-    "required": ["specversion", "id", "source", "type", "subject", "time", "sequence", "data"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "description": "Of the fact: a repeat has the same id"},
-        "source": {"type": "string", "examples": ["/orders"]},
-        "type": {"type": "string", "examples": ["order.placed"]},
-        "subject": {"type": "string", "description": "Id of what it happened to"},
-        "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"const": "application/json"},
-        "sequence": {"type": "integer", "description": "The subject's version after the fact"},
-        "traceparent": {"type": "string"},
-        "data": {"type": "object"},
-    },
-}
-
-
-def _name(status: int) -> str:
-    """What the answer is called in the contract, on every Python: CONTENT_TOO_LARGE."""
-    return problems.phrase(status).upper().replace(" ", "_").replace("-", "_").replace("'", "")
-
-
-def _webhook(service: str, name: str, data: Mapping) -> dict:
-    event = {
-        "allOf": [
-            {"$ref": "#/components/schemas/Event"},
-            {"type": "object", "properties": {"type": {"const": name}, "data": data}},
-        ]
-    }
-    summary = data.get("description", name)
-    return {
-        "post": {
-            "operationId": "tell_" + name.replace(".", "_"),
-            "summary": summary,
-            "tags": ["events"],
-            "security": [],
-            "x-amqp": {"exchange": EXCHANGE, "exchangeType": "topic", "routingKey": name},
-            "requestBody": {
-                "required": True,
-                "content": {"application/cloudevents+json": {"schema": event}},
-            },
-            "responses": {"202": {"description": f"Taken; {service} hears no answer"}},
-        }
-    }
+def _length_of_times(_: Any, field: ma.fields.Field, **__: Any) -> dict[str, int]:
+    return {"maxLength": 40} if isinstance(field, ma.fields.DateTime) else {}

@@ -1,10 +1,19 @@
-"""Fields for values from outside, where marshmallow's own let through what a database refuses."""
+"""Fields whose bounds are known: of values from outside they refuse what a database refuses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+MAX_INTEGER = 2**53 - 1  # what every reader of JSON keeps exactly
+
+
+class Out(Schema):
+    """What goes out: readers must take more than what is declared, so that it may grow."""
+
+    class Meta:
+        unknown = EXCLUDE
 
 
 class Integer(fields.Integer):

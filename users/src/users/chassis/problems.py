@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 MEDIA_TYPE = "application/problem+json"
 
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
-_DETAILS = {
+DETAILS = {
     400: "The request could not be read: its JSON or its HTTP is malformed.",
     404: "Nothing is here.",
     405: "This method is not offered here; see the Allow header.",
@@ -37,7 +37,7 @@ def problem(
         "type": type,
         "title": phrase(status),
         "status": status,
-        "detail": detail or _DETAILS.get(status) or HTTPStatus(status).description,
+        "detail": detail or DETAILS.get(status) or HTTPStatus(status).description,
         "instance": request.path,
         "request_id": g.get("request_id", ""),
     }

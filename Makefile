@@ -6,8 +6,8 @@ SHOP := $(PYTHON) compose/embedded/shop.py
 TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs demo test test-real test-defects chaos bench-events lint contracts \
-    contracts-check chassis lock secrets clean tools
+.PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
+    lint contracts contracts-check clients chassis lock secrets clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -48,6 +48,10 @@ test-defects: ## sixteen defects of the course this shop comes from, and that it
 	@$(SHOP) install ci
 	@cd ci && .venv/bin/python -m pytest -v e2e/test_defects.py $(ARGS)
 
+test-clients: clients ## those clients and Swagger UI in use; needs Node.js and Chromium
+	@$(SHOP) install
+	@cd ci/clients && .venv/bin/python -m pytest -v $(ARGS)
+
 bench-events: ## how fast events are told and handled, on the embedded broker and on RabbitMQ
 	@$(SHOP) install
 	@$(SHOP) install ci
@@ -68,6 +72,10 @@ contracts: ## write contracts/<service>.openapi.json from the services
 	@$(SHOP) install
 	@$(PYTHON) ci/contracts/write.py
 
+clients: ## make a Python and a TypeScript client and a Postman collection; needs Node.js
+	@$(SHOP) install ci/clients
+	@ci/clients/.venv/bin/python ci/clients/generate.py
+
 contracts-check: ## no promise breaks silently; Redocly's and OWASP's rules; needs Node.js
 	@$(SHOP) install ci
 	@$(PYTHON) ci/contracts/check.py
@@ -84,6 +92,7 @@ secrets: ## make the passwords of the containers, once, in compose/secrets
 
 clean: ## remove environments and caches; the data in .run stays
 	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv compose/embedded/.venv .ruff_cache
+	rm -rf $(addprefix ci/clients/,.venv node_modules out)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:

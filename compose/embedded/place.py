@@ -17,8 +17,8 @@ PORTS = {
     "gateway": 8080,
     **{name: 8001 + index for index, name in enumerate(SERVICES)},
     **{f"{name}-db": 8011 + index for index, name in enumerate(SERVICES)},
-    "broker": 8015,
-    "cache": 8016,
+    "broker": 8031,
+    "cache": 8032,
 }
 REPLACED_BY = {"broker": "BROKER_URL", "cache": "CACHE_URL"} | {
     f"{name}-db": "MONGO_URL" for name in SERVICES

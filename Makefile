@@ -7,11 +7,12 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
-    lint contracts contracts-check clients chassis lock secrets clean tools
+    lint contracts contracts-check clients chassis lock split new-service test-split \
+    test-new-service secrets clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## install, start everything, wait until it is ready, and say where to go
 	@$(SHOP) up
@@ -86,6 +87,19 @@ chassis: ## copy the chassis (files all services hold) from its origin, orders
 
 lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=--upgrade
 	@$(TOOLS)/python ci/lock.py $(ARGS)
+
+split: ## lay a service into an empty folder as its own repository: SERVICE=users [INTO=folder]
+	@$(PYTHON) ci/split.py $(SERVICE) $(if $(INTO),--into '$(INTO)')
+
+new-service: tools ## begin a service as a copy of notifications, wired everywhere: NAME=reviews
+	@$(TOOLS)/python ci/new_service.py $(NAME)
+	@$(MAKE) --no-print-directory contracts
+
+test-new-service: tools ## a sixth service, as new-service leaves it, in a temporary copy
+	@cd ci && .venv/bin/python -m pytest -v tests/test_new_service.py $(ARGS)
+
+test-split: tools ## split every service out, and test, check and start it there; one: SERVICE=users
+	@cd ci && .venv/bin/python -m pytest -v tests/test_split.py $(if $(SERVICE),-k $(SERVICE)) $(ARGS)
 
 secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py

@@ -1,0 +1,125 @@
+"""A sixth service, as `make new-service` leaves it: all that CI asks of it holds, untouched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This repository, as a clone would hold it, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("copy")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def run(folder: Path, *words: str, **environment: str) -> str:
+    """What a command says; it must succeed."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHON": sys.executable, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def grown(copy: Path) -> Path:
+    """The repository with reviews in it."""
+    run(copy, "make", "new-service", "NAME=reviews")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Reviews", "is no plural in small letters"),
+        ("../reviews", "is no plural in small letters"),
+        ("review", "is no plural in small letters"),
+        ("users", "is taken"),
+        ("orders", "is the name of something else"),
+        ("redis", "is the name of something else"),
+    ],
+)
+def test_says_why_a_name_is_refused_and_changes_nothing(copy: Path, name: str, says: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in copy.glob("*/**/*.py")}
+    command = [sys.executable, "ci/new_service.py", name]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{name} {says}" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in copy.glob("*/**/*.py")} == before
+
+
+def test_nothing_of_it_is_named_as_what_it_was_copied_from(grown: Path) -> None:
+    files = [path for path in (grown / "reviews").rglob("*") if path.suffix in (".py", ".md")]
+    files = [path for path in files if ".venv" not in path.parts and "chassis" not in path.parts]
+    assert len(files) > 15
+    assert not [path for path in files if "notification" in path.read_text().lower()]
+
+
+def test_it_passes_the_checks_and_its_contract_is_as_committed(grown: Path) -> None:
+    run(grown, "make", "lint")
+    before = {path: path.read_bytes() for path in grown.glob("contracts/*.json")}
+    assert grown / "contracts/reviews.openapi.json" in before
+    run(grown, "make", "contracts")
+    assert {path: path.read_bytes() for path in grown.glob("contracts/*.json")} == before
+
+
+@pytest.mark.parametrize("folder", ["reviews", "api-gateway"])
+def test_its_tests_pass_and_those_of_the_gateway(grown: Path, folder: str) -> None:
+    run(grown, sys.executable, "compose/embedded/shop.py", "install", "--test", folder)
+    run(grown / folder, ".venv/bin/python", "-m", "pytest")
+
+
+@pytest.fixture
+def shop(grown: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The shop of six, as `make up` starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    place = {"RUN_DIR": str(tmp_path), "GATEWAY_PORT": port}
+    try:
+        run(grown, "make", "up", **place)
+        yield f"http://127.0.0.1:{port}", tmp_path
+    finally:
+        run(grown, "make", "down", **place)
+
+
+def test_it_runs_behind_the_gateway_with_its_worker(shop: tuple[str, Path]) -> None:
+    address, folder = shop
+    with urllib.request.urlopen(f"{address}/health") as answer:
+        health = json.load(answer)["services"]["reviews"]
+    assert health["checks"]["worker"]["status"] == "ok"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{address}/reviews")
+    login = urllib.request.Request(f"{address}/auth/login", method="POST")
+    login.add_header("Content-Type", "application/json")
+    login.data = (folder / "credentials.json").read_bytes()
+    with urllib.request.urlopen(login) as answer:
+        token = json.load(answer)["access_token"]
+    mine = urllib.request.Request(f"{address}/reviews")
+    mine.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(mine) as answer:
+        assert json.load(answer) == {"items": [], "next_cursor": None}

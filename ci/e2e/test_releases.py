@@ -1,0 +1,83 @@
+"""A service of the last release works among the newest of the others: each is deployed alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import stack
+from conftest import eventually, kinds, place, settled, stock_of
+from repository import ROOT
+
+SERVICES = ("users", "products", "orders", "notifications")
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as it was at the last version of the changelog, by its tag."""
+    version = re.search(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
+    packed = subprocess.run(["git", "archive", f"v{version}"], cwd=ROOT, capture_output=True)
+    if packed.returncode:
+        pytest.skip(f"no tag v{version} here: release it, or `git fetch --tags`")
+    folder = tmp_path_factory.mktemp("release")
+    subprocess.run(["tar", "-x"], cwd=folder, input=packed.stdout, check=True)
+    return folder
+
+
+def environment(release: Path, run_dir: Path, service: str) -> dict[str, str]:
+    """What the release tells its service, at the addresses of the shop that runs."""
+    command = [sys.executable, release / "compose/embedded/shop.py", "env", service]
+    told = {**os.environ, "RUN_DIR": str(run_dir)}
+    printed = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
+    return dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+
+
+@pytest.fixture
+def older(release: Path, run_dir: Path) -> Callable[[str], contextmanager]:
+    """Runs the released web process and worker of a service in place of the newest."""
+
+    @contextmanager
+    def instead(service: str) -> Iterator[None]:
+        install = [sys.executable, release / "compose/embedded/shop.py", "install", service]
+        subprocess.run(install, check=True)
+        programs = [f"services:{service}-{kind}" for kind in ("web", "worker")]
+        web = ["gunicorn", "-c", "gunicorn.conf.py", f"{service}.app:create_app()"]
+        told = {**os.environ, **environment(release, run_dir, service)}
+        with ExitStack() as started:
+            started.callback(stack.control, run_dir, "start", *programs)
+            stack.control(run_dir, "stop", *programs)
+            for name, command in (("web", web), ("worker", [service, "worker"])):
+                log = started.enter_context((run_dir / f"logs/{service}-{name}-old.log").open("w"))
+                command[0] = str(release / service / ".venv/bin" / command[0])
+                process = subprocess.Popen(
+                    command, cwd=release / service, env=told, stdout=log, stderr=log
+                )
+                started.callback(process.wait)
+                started.callback(process.terminate)
+            yield
+        stack.wait_until_ready(run_dir)
+
+    return instead
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_of_the_last_release_works_with_the_newest_others(
+    service: str, older, run_dir: Path, customer, product, visitor
+) -> None:
+    with older(service):
+        eventually(lambda: stack.health(run_dir).get("status") == "ok", 120)
+        ada, mug = customer(), product(stock=5)
+        order = settled(ada, place(ada, (mug, 2)).json())
+        assert order["status"] == "confirmed"
+        assert stock_of(visitor, mug) == 3
+        assert ada.post(f"/orders/{order['id']}/cancel").status_code == 200
+        eventually(lambda: stock_of(visitor, mug) == 5)
+        told = {"order.placed", "order.confirmed", "order.cancelled"}
+        eventually(lambda: kinds(ada, order) == told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -98,3 +99,16 @@ def test_a_late_answer_changes_nothing_and_hears_how_the_order_was_closed(
     after.outbox = []
     assert after.to_mongo() == before.to_mongo()
     assert ParkedEvent.objects.count() == 0
+
+
+def test_what_waits_to_be_told_a_second_time_is_not_told_a_third(order, inbox):
+    """On a Redis every event goes twice; were each copy answered twice, it would never end."""
+    inbox.handle(answer(order, "stock.reserved"))
+    closing = Order.objects.get().closing
+    later = now() + timedelta(seconds=30)
+    told_once = {"$set": {"outbox.$.due": later, "outbox.$.sent": True}}
+    Order.objects(outbox__id=closing["id"]).update_one(__raw__=told_once)
+    inbox.handle(answer(order, "stock.reserved"))
+    [waiting] = [each for each in Order.objects.get().outbox if each["id"] == closing["id"]]
+    assert waiting["due"] <= now(), "it is told at once"
+    assert waiting["sent"], "and that was the second time"

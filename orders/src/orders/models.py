@@ -129,8 +129,7 @@ class Order(OutboxDocument):
             return None
         event = self._event(f"order.{status}", self.version + 1, **data)
         unchanged = Order.objects(id=self.id, status=self.status, version=self.version)
-        return unchanged.modify(
-            new=True,
+        changed = unchanged.update_one(
             set__status=status,
             set__updated_at=now(),
             set__closing=event,
@@ -139,6 +138,7 @@ class Order(OutboxDocument):
             unset__check_at=1,
             **(changes or {}),
         )
+        return Order.objects.get(id=self.id) if changed else None
 
     def _event(self, kind: str, sequence: int, **data: Any) -> dict[str, Any]:
         told = {"order_id": self.id, "customer_id": self.customer_id, **data}

@@ -103,15 +103,21 @@ class Reservation(OutboxDocument):
         changes: dict[str, Any] = {"push__outbox": entry(event)} if event else {}
         if answers:
             changes["set__answer"] = event
+        attempt, moment = attempt or self.attempt, now()
         unchanged = Reservation.objects(id=self.id, state=self.state, attempt=self.attempt)
-        return unchanged.modify(
-            new=True,
+        changed = unchanged.update_one(
             set__state=state,
-            set__attempt=attempt or self.attempt,
-            set__updated_at=now(),
+            set__attempt=attempt,
+            set__updated_at=moment,
             inc__version=1,
             **changes,
         )
+        if not changed:
+            return None
+        # Not read again: by now it may be another worker's attempt.
+        self.state, self.attempt, self.updated_at = state, attempt, moment
+        self.version += 1
+        return self
 
     def _event(self, kind: str, **data: Any) -> dict[str, Any]:
         items = [{"product_id": i.product_id, "quantity": i.quantity} for i in self.items]

@@ -61,6 +61,8 @@ class OutboxDocument(me.Document):
     @classmethod
     def tell_again(cls, pk: str, event: dict[str, Any]) -> None:
         """Publish a recorded event once more, with its old id, now."""
-        due_now = {"$set": {"outbox.$.due": now()}, "$unset": {"outbox.$.sent": 1}}
+        # One that waits to be sent a second time is sent now instead: were it sent twice again,
+        # two services that answer each other's copies would never be done.
+        due_now = {"$set": {"outbox.$.due": now()}}
         if not cls.objects(pk=pk, outbox__id=event["id"]).update_one(__raw__=due_now):
             cls.objects(pk=pk, outbox__id__ne=event["id"]).update_one(push__outbox=entry(event))

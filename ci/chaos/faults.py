@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -15,8 +16,10 @@ from schedule import Fault
 from servers import Redis, restart_rabbitmq
 from stores import Stores
 from tap import Tap
+from twins import twin_of
 
 COPIES = 50
+HAND_SECONDS = 10  # how long a worker is waited for to have an order in hand, and then to lose it
 DISK_FULL, NO_PRIMARY = 14031, 10107  # as MongoDB refuses a write
 
 
@@ -32,6 +35,7 @@ class Faults:
         self.forestalled: set[str] = set()  # orders that were cancelled before they were placed
         self.failed: list[str] = []  # what did not go wrong as it should
         self._stopped: set[int] = set()
+        self._twins: list[subprocess.Popen] = []
 
     def strike(self, fault: Fault) -> None:
         """Do it; returns when it is over."""
@@ -46,6 +50,9 @@ class Faults:
             self._signal(pid, signal.SIGCONT)
         self.broker.open()
         self.cache.open()
+        for twin in self._twins:
+            twin.terminate()
+            twin.wait(60)
 
     def pids(self, name: str) -> list[int]:
         """The process that supervisord knows by this name, then its children."""
@@ -85,6 +92,38 @@ class Faults:
             self._signal(pid, signal.SIGCONT)
 
     _slow_consumer = _hang_database
+
+    def _overtaken(self, fault: Fault, chance: Random) -> None:
+        """A worker freezes over an order, a second one takes that over, and the first goes on."""
+        for pid in self.pids(fault.target)[:1]:
+            if not (order := self._freeze(pid)):
+                return
+            if twin := twin_of(pid, self.run / f"logs/{fault.target}-{fault.seed}.log"):
+                self._twins.append(twin)
+                self.broker.cut()
+                deadline = time.monotonic() + HAND_SECONDS
+                while self._in_hand(order) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                time.sleep(fault.seconds)
+            self._signal(pid, signal.SIGCONT)
+
+    def _freeze(self, pid: int) -> list[str]:
+        """Stop a worker of products with an order in hand; the order, or none when none came."""
+        deadline = time.monotonic() + HAND_SECONDS
+        while time.monotonic() < deadline:
+            if order := self._in_hand():
+                self._signal(pid, signal.SIGSTOP)
+                time.sleep(0.1)
+                if order := self._in_hand(order):
+                    return order
+                self._signal(pid, signal.SIGCONT)
+            time.sleep(0.005)
+        return []
+
+    def _in_hand(self, among: list[str] | None = None) -> list[str]:
+        wanted = {"state": "reserving"} | ({"_id": {"$in": among}} if among else {})
+        found = self.stores.find("products", "reservations", wanted, "state")
+        return [reservation["_id"] for reservation in found]
 
     def _refused_writes(self, fault: Fault, chance: Random) -> None:
         """A database answers what is read, and refuses what is written."""

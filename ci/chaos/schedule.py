@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[list[str], float, float]] = {
     "hang-database": (DATABASES, 0.5, 2),
     "refused-writes": (DATABASES, 1, 4),
     "slow-consumer": (WORKERS, 1, 4),
+    "overtaken": (["products-worker"], 1, 3),
     "broker-away": (["broker"], 1, 4),
     "broker-restart": (["broker"], 0.5, 2),
     "broker-cut": (["broker"], 0, 0),
@@ -36,6 +37,7 @@ KINDS: dict[str, tuple[list[str], float, float]] = {
     "late-copies": (["broker"], 0, 0),
 }
 AFTERWARDS = {"late-copies"}  # they come when all is settled
+ON_REQUEST = {"overtaken"}  # they strike only where they are named, so that old seeds replay
 Choice = tuple[str, list[str]]  # a kind, and the targets that are drawn from
 
 
@@ -136,7 +138,8 @@ def _draw(chance: Random, count: int, only: list[Choice]) -> list[Choice]:
     """Of `only`, each in turn. Else a process dies in every round, and the rest is drawn."""
     if only:
         return [only[n % len(only)] for n in range(count)]
-    kinds = ["kill", *chance.choices(list(KINDS), k=count - 1)][:count]
+    drawn = chance.choices([kind for kind in KINDS if kind not in ON_REQUEST], k=count - 1)
+    kinds = ["kill", *drawn][:count]
     return [(kind, KINDS[kind][0]) for kind in kinds]
 
 

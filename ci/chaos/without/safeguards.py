@@ -40,6 +40,32 @@ def _conditional_update(models: ModuleType) -> None:
     models.Product.hold = classmethod(hold)
 
 
+def _attempt(reservations: ModuleType) -> None:
+    """Whoever is at a reservation changes it, whatever became of it since it was read."""
+
+    def change(
+        self: object,
+        state: str,
+        event: dict | None = None,
+        *,
+        answers: bool = False,
+        attempt: str | None = None,
+    ) -> object:
+        changes = {"push__outbox": reservations.entry(event)} if event else {}
+        if answers:
+            changes["set__answer"] = event
+        return reservations.Reservation.objects(id=self.id).modify(
+            new=True,
+            set__state=state,
+            set__attempt=attempt or self.attempt,
+            set__updated_at=reservations.now(),
+            inc__version=1,
+            **changes,
+        )
+
+    reservations.Reservation._change = change
+
+
 def _unique_key(models: ModuleType) -> None:
     models.Notification._meta["index_specs"] = []
 
@@ -47,6 +73,24 @@ def _unique_key(models: ModuleType) -> None:
 def _idempotency_key(use_cases: ModuleType) -> None:
     use_cases._of_key = _nothing
     use_cases.Order._meta["index_specs"] = []
+
+
+def _saga_timeout(use_cases: ModuleType) -> None:
+    use_cases.look_after_pending = _nothing
+
+
+def _giving_up(models: ModuleType) -> None:
+    """What is asked again stays pending until it is answered."""
+    reject = models.Order.reject
+
+    def reject_if_answered(order: object, reason: str, short: list[object]) -> object:
+        return None if reason == "timeout" else reject(order, reason, short)
+
+    models.Order.reject = reject_if_answered
+
+
+def _answer_again(stock: ModuleType) -> None:
+    stock._answer_again = stock._settle_open
 
 
 def _parking(parking: ModuleType) -> None:
@@ -72,8 +116,12 @@ def _late_acknowledgement(inbox: ModuleType) -> None:
 SAFEGUARDS: dict[str, tuple[str, Change]] = {
     "confirm": (".chassis.broker", _confirm),
     "conditional-update": ("products.models", _conditional_update),
+    "attempt": ("products.reservations", _attempt),
     "unique-key": ("notifications.models", _unique_key),
     "idempotency-key": ("orders.use_cases", _idempotency_key),
+    "saga-timeout": ("orders.use_cases", _saga_timeout),
+    "giving-up": ("orders.models", _giving_up),
+    "answer-again": ("products.stock", _answer_again),
     "parking": (".chassis.parking", _parking),
     "give-back": ("products.stock", _give_back),
     "late-acknowledgement": (".chassis.inbox", _late_acknowledgement),

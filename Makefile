@@ -8,7 +8,7 @@ TOOLS := ci/.venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
     lint contracts contracts-check clients chassis lock split new-service test-split \
-    test-new-service secrets clean tools
+    test-new-service secrets test-chaos clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -43,6 +43,11 @@ chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/chaos/chaos.py $(ARGS)
+
+test-chaos: ## the chaos can fail: without a safeguard its checks turn red (20 minutes)
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python -m pytest -v ci/chaos $(ARGS)
 
 test-defects: ## sixteen defects of the course this shop comes from, and that it has none of them
 	@$(SHOP) install

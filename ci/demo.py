@@ -19,6 +19,7 @@ class Person:
 
     def __init__(self, name: str, gateway: str) -> None:
         self.name, self.gateway, self.token = name, gateway, ""
+        self.login: dict[str, str] = {}
         self.etag = ""
 
     def ask(
@@ -50,6 +51,9 @@ class Person:
             status, text = answer.status, answer.read()
             self.etag = answer.headers.get("ETag", "")
         found = json.loads(text) if text else {}
+        if status == 401 and "refresh the token" in found["detail"]:
+            self.log_in(**self.login)
+            return self.ask(method, path, body, expect, show, quiet, **headers)
         if not quiet or status != expect:
             print(f"  {self.name:8} {method} {path} -> {status}", flush=True)
             for name in show:
@@ -60,7 +64,8 @@ class Person:
         return found
 
     def log_in(self, email: str, password: str) -> None:
-        found = self.ask("POST", "/auth/login", {"email": email, "password": password})
+        self.login = {"email": email, "password": password}
+        found = self.ask("POST", "/auth/login", self.login)
         self.token = found["access_token"]
         print(f"{'':13}a token for {found['expires_in']} s")
 

@@ -28,6 +28,7 @@ class Client(requests.Session):
         self.base_url, self.statuses = base_url, statuses
         self.trust_env = False  # never through a proxy
         self.user_id = ""
+        self.login: dict[str, str] = {}
 
     def insist(
         self, method: str, path: str, *accepted: int, **options: object
@@ -43,17 +44,22 @@ class Client(requests.Session):
                 if answer.status_code in accepted:
                     return answer
                 last = f"{answer.status_code} {answer.text[:200]}"
-                if answer.status_code < 500 and answer.status_code != 429:
+                if answer.status_code == 401 and "refresh the token" in answer.text:
+                    self._take_token()
+                elif answer.status_code < 500 and answer.status_code != 429:
                     break
             self.statuses[f"{method} {last[:3] if last[0].isdigit() else last}"] += 1
             time.sleep(0.1)
         raise GaveUp(f"{method} {path}: {last}")
 
     def log_in(self, email: str, password: str) -> None:
-        login = {"email": email, "password": password}
-        tokens = self.insist("POST", "/auth/login", 200, json=login).json()
-        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        self.login = {"email": email, "password": password}
+        self._take_token()
         self.user_id = self.insist("GET", "/users/me", 200).json()["id"]
+
+    def _take_token(self) -> None:
+        tokens = self.insist("POST", "/auth/login", 200, json=self.login).json()
+        self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
 
 @dataclass

@@ -36,21 +36,30 @@ class Client(requests.Session):
         super().__init__()
         self.base_url = base_url
         self.trust_env = False  # never through a proxy
-        self.email = self.password = self.user_id = ""
+        self.email = self.password = self.user_id = self.refresh_token = ""
 
     def request(self, method: str, path: str, **options: object) -> requests.Response:
+        """The answer; a token that a service wants refreshed first, because it is old, is."""
         options.setdefault("timeout", 15)
-        return super().request(method, self.base_url + path, **options)
+        answer = super().request(method, self.base_url + path, **options)
+        if answer.status_code == 401 and "refresh the token" in answer.text and self.refresh_token:
+            self._take(self.post("/auth/refresh", json={"refresh_token": self.refresh_token}))
+            answer = super().request(method, self.base_url + path, **options)
+        return answer
 
     def log_in(self, email: str, password: str) -> dict:
         answer = self.post("/auth/login", json={"email": email, "password": password})
-        assert answer.status_code == 200, answer.text
+        self._take(answer)
         self.email, self.password = email, password
-        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         me = self.get("/users/me")
         assert me.status_code == 200, me.text
         self.user_id = me.json()["id"]
         return answer.json()
+
+    def _take(self, answer: requests.Response) -> None:
+        assert answer.status_code == 200, answer.text
+        self.refresh_token = answer.json()["refresh_token"]
+        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
 def eventually(check: Callable[[], Answer], timeout: float = 30, pause: float = 0.05) -> Answer:

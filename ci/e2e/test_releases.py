@@ -72,7 +72,7 @@ def test_a_service_of_the_last_release_works_with_the_newest_others(
     service: str, older, run_dir: Path, customer, product, visitor
 ) -> None:
     with older(service):
-        eventually(lambda: stack.health(run_dir).get("status") == "ok", 120)
+        stack.wait_until_ready(run_dir)
         ada, mug = customer(), product(stock=5)
         order = settled(ada, place(ada, (mug, 2)).json())
         assert order["status"] == "confirmed"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from notifications.app import make_contract
-from notifications.chassis import health
+from notifications.chassis import health, sessions
+from notifications.chassis.outbox import new_event, now, rfc3339
 
 # The nearest ones: beside the service, or in it where it is a repository of its own.
 CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).parents)))
@@ -24,12 +25,15 @@ def test_serves_its_contract_and_a_page_to_explore_it(client):
         assert client.get(f"/docs/{asset}", buffered=True).status_code == 200
 
 
-def test_tells_whether_it_is_alive_and_what_it_lacks(client):
+def test_tells_whether_it_is_alive_and_what_it_lacks(client, inbox, monkeypatch):
+    monkeypatch.setattr(sessions, "REREAD_SECONDS", 0.0)
     assert client.get("/health/live").json == {"status": "ok", "checks": {}}
     health.WorkerBeat.objects.delete()
     ready = client.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json["status"] == "degraded"
     health.beat(True)
+    data = {"until": rfc3339(now())}
+    inbox.handle(new_event("users", "sessions.told", "sessions", 1, data))
     assert client.get("/health/ready").json["status"] == "ok"
     health.say_goodbye()

@@ -25,7 +25,7 @@ from werkzeug.test import TestResponse
 
 from users import passwords, use_cases
 from users.app import create_app
-from users.models import Session, SigningKey, User
+from users.models import Session, SigningKey, Telling, User
 from users.settings import Settings
 
 PASSWORD = "correct horse battery"
@@ -114,6 +114,7 @@ def app(settings: Settings) -> Flask:
 def _empty(app: Flask) -> None:
     User.objects.delete()
     Session.objects.delete()
+    Telling.objects.delete()
     SigningKey.objects(number__gt=1).delete()
 
 

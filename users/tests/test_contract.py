@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from conftest import PASSWORD
 from users import events
 from users.app import make_contract
-from users.models import Session, User
+from users.models import Session, Telling, User
 
 # The nearest ones: beside the service, or in it where it is a repository of its own.
 CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).parents)))
@@ -55,7 +55,8 @@ def test_what_is_told_is_what_the_contract_says(person) -> None:
     root.put_roles(ann.id, "customer", "admin")
     ann.patch(password="another good password", current_password=PASSWORD)
     ann.client.post("/auth/logout", headers=ann.auth)
-    documents = [*User.objects, *Session.objects]
+    Telling.tell()
+    documents = [*User.objects, *Session.objects, *Telling.objects]
     envelopes = [waiting["event"] for document in documents for waiting in document.outbox]
     assert {event["type"] for event in envelopes} == events.TELLS.keys()
     for event in envelopes:
@@ -65,7 +66,15 @@ def test_what_is_told_is_what_the_contract_says(person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/users/me", "/users", "/users/x", "/users/x/roles", "/auth/logout"]
+    "path",
+    [
+        "/users/me",
+        "/users",
+        "/users/x",
+        "/users/x/roles",
+        "/auth/logout",
+        "/auth/logout-everywhere",
+    ],
 )
 def test_what_is_not_public_is_closed(client: FlaskClient, path: str) -> None:
     answers = [client.open(path, method=m) for m in ("GET", "PUT", "PATCH", "POST")]

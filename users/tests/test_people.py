@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import jwt
 import pytest
 from flask import Flask
 
@@ -48,7 +49,8 @@ def test_a_new_password_ends_all_other_sessions(person: Callable[..., Person]) -
     assert ann.log_in(NEW).get().status_code == 200
     body = {"email": ann.email, "password": PASSWORD}
     assert ann.client.post("/auth/login", json=body).status_code == 401
-    assert {"user_id": ann.id, "sid": None, "ver": 2} in told("session.ended")
+    sid = jwt.decode(ann.access_token, options={"verify_signature": False})["sid"]
+    assert {"user_id": ann.id, "sid": None, "ver": 2, "kept_sid": sid} in told("session.ended")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import bcrypt
 import pytest
@@ -11,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import PASSWORD, Person, told
-from users.models import Session, User
+from users.chassis.outbox import now
+from users.models import Session, Telling, User
 
 ANN = {"email": "Ann@Example.com", "password": PASSWORD, "name": "Ann Other"}
 
@@ -106,7 +108,7 @@ def test_reuse_of_a_refresh_token_ends_the_session(person: Callable[..., Person]
     assert ann.try_refresh().status_code == 401
     assert ann.get().status_code == 401
     sid = Session.objects.get().id
-    assert told("session.ended") == [{"user_id": ann.id, "sid": sid, "ver": 1}]
+    assert told("session.ended") == [{"user_id": ann.id, "sid": sid, "ver": 1, "kept_sid": None}]
 
 
 def test_of_two_refreshes_at_once_one_wins(app: Flask, person: Callable[..., Person]) -> None:
@@ -145,6 +147,45 @@ def test_logging_out_twice_is_refused_as_any_ended_token(person: Callable[..., P
     assert len(told("session.ended")) == 1
 
 
+def test_logging_out_everywhere_ends_every_session_and_tells_so_in_one_event(
+    person: Callable[..., Person],
+) -> None:
+    phone, bob = person("ann"), person("bob")
+    laptop = phone.log_in()
+    assert laptop.client.post("/auth/logout-everywhere", headers=laptop.auth).status_code == 204
+    assert told("session.ended") == [{"user_id": phone.id, "sid": None, "ver": 2, "kept_sid": None}]
+    for session in (phone, laptop):
+        assert session.get().status_code == 401
+        assert session.try_refresh().status_code == 401
+    assert bob.get().status_code == 200
+    assert phone.log_in().get().status_code == 200
+
+
+def test_logging_out_everywhere_at_once_raises_ver_once_for_each(
+    app: Flask, person: Callable[..., Person]
+) -> None:
+    ann = person()
+    start, statuses = threading.Barrier(4), []
+
+    def log_out() -> None:
+        client = app.test_client()
+        start.wait()
+        answer = client.post("/auth/logout-everywhere", headers=ann.auth)
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=log_out) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done = statuses.count(204)
+    assert done >= 1
+    assert statuses.count(401) == 4 - done, "whose session had ended before they were looked at"
+    assert [event["ver"] for event in told("session.ended")] == list(range(2, done + 2))
+    assert User.objects.get().ver == done + 1
+    assert ann.get().status_code == 401
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "W10.W10.W10", "eyJhbGciOiJub25lIn0.e30."])
 def test_what_is_no_refresh_token_is_refused(client: FlaskClient, token: str) -> None:
     answer = client.post("/auth/refresh", json={"refresh_token": token})
@@ -159,10 +200,52 @@ def test_an_access_token_does_not_refresh(person: Callable[..., Person]) -> None
 
 
 def test_expired_sessions_are_forgotten(person: Callable[..., Person]) -> None:
-    from users.chassis.outbox import now
-
     ann, bob = person("ann"), person("bob")
     Session.objects(user_id=ann.id).update_one(set__expires_at=now())
     assert ann.get().status_code == 401
     assert Session.forget_expired() == 1
     assert [session.user_id for session in Session.objects] == [bob.id]
+
+
+def telling() -> list[dict]:
+    """The sessions.told that wait to leave."""
+    found = Telling.objects.first()
+    return [waiting["event"] for waiting in found.outbox] if found else []
+
+
+def test_tells_up_to_when_all_ends_were_told() -> None:
+    began = now()
+    Telling.tell()
+    (event,) = telling()
+    until = datetime.fromisoformat(event["data"]["until"])
+    assert began - timedelta(seconds=10) < until < now()
+    assert event["type"] == "sessions.told"
+
+
+def test_a_telling_that_has_not_left_is_replaced_by_the_next() -> None:
+    Telling.tell()
+    (first,) = telling()
+    for _ in range(5):
+        Telling.tell()
+    (last,) = telling()
+    assert last["id"] != first["id"]
+    assert last["sequence"] >= first["sequence"]
+
+
+def test_does_not_say_that_it_told_what_still_waits(person: Callable[..., Person]) -> None:
+    root, ann = person("root", admin=True), person("ann")
+    ann.client.post("/auth/logout", headers=ann.auth)
+    root.put_roles(ann.id, "customer", "admin")
+    long_ago, longer_ago = now() - timedelta(hours=1), now() - timedelta(hours=2)
+    Session.objects(user_id=ann.id).update(__raw__={"$set": {"outbox.0.since": long_ago}})
+    User.objects(id=ann.id).update(__raw__={"$set": {"outbox.1.since": longer_ago}})
+
+    def until() -> datetime:
+        Telling.tell()
+        return datetime.fromisoformat(telling()[0]["data"]["until"])
+
+    assert until() == longer_ago
+    User.objects(id=ann.id).update(__raw__={"$set": {"outbox.1.sent": True}})
+    assert until() == long_ago, "what goes out a second time was told"
+    Session.objects(user_id=ann.id).update(set__outbox=[])
+    assert until() > long_ago + timedelta(minutes=59)

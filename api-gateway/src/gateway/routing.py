@@ -38,6 +38,7 @@ TABLE = (
     _row("POST",             "/auth/login",              "users",         "public", 4, "costly"),
     _row("POST",             "/auth/refresh",            "users",         "public", 8),
     _row("POST",             "/auth/logout",             "users",         "token",   8),
+    _row("POST",             "/auth/logout-everywhere",  "users",         "token",   8),
     _row("GET",              "/.well-known/jwks.json",   "users",         "public", seconds=2),
     _row("GET",              "/users",                   "users",         "token"),
     _row("GET PATCH",        "/users/me",                "users",         "token",   4),

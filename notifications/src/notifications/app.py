@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Flask
 
 from . import events, routes
 from .chassis import auth, contract, database, health, logs, problems, swagger
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
+from .chassis.sessions import Sessions
 from .settings import Settings
 
 MAX_BODY = 16 * 1024
@@ -21,13 +24,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     logs.init_app(app)
+    sessions = Sessions()
     auth.init_app(
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         find_key=PublishedKeys(settings.jwks_url),
+        has_ended=sessions.has_ended,
     )
-    api = _api(app)
+    api = _api(app, {"sessions": sessions.check})
     swagger.init_app(app, "notifications", {events.SERVICE: contract.export(api)})
     return app
 
@@ -37,7 +42,7 @@ def make_contract() -> bytes:
     return contract.export(_api(Flask(__name__)))
 
 
-def _api(app: Flask) -> contract.Api:
+def _api(app: Flask, checks: Mapping[str, health.Check] | None = None) -> contract.Api:
     problems.init_app(app, routes.STATUSES)
     api = contract.make_api(
         app,
@@ -50,5 +55,5 @@ def _api(app: Flask) -> contract.Api:
         heard_by=events.HEARD_BY,
     )
     api.register_blueprint(routes.notifications)
-    health.register(app, api, ())
+    health.register(app, api, (), checks)
     return api

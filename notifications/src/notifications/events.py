@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .chassis import session_news
+
 SERVICE = "notifications"
 
 _ID = {"type": "string", "minLength": 1}
@@ -39,8 +41,8 @@ TELLS: dict[str, dict[str, Any]] = {}
 HEARD_BY: dict[str, tuple[str, ...]] = {}
 MUST_BE_HEARD: frozenset[str] = frozenset()
 
-# What notifications reads of the events it hears; they may hold more.
-HEARS: dict[str, dict[str, Any]] = {
+# What notifications reads of the events it hears; they may hold more. Of these people are told:
+OF_ORDERS: dict[str, dict[str, Any]] = {
     "order.placed": _data(["total"], total=_MONEY),
     "order.confirmed": _data(),
     "order.rejected": _data(
@@ -48,3 +50,5 @@ HEARS: dict[str, dict[str, Any]] = {
     ),
     "order.cancelled": _data(),
 }
+
+HEARS: dict[str, dict[str, Any]] = {**OF_ORDERS, **session_news.HEARS}

@@ -12,7 +12,7 @@ from mongoengine import Q
 from .chassis import cursors
 from .chassis.logs import log
 from .errors import NotificationNotFound
-from .events import HEARS
+from .events import OF_ORDERS
 from .messages import message
 from .models import Notification
 
@@ -29,7 +29,7 @@ def tell_customer(event: dict[str, Any]) -> None:
     """Tell the customer of an order what happened to it; a repeat changes nothing."""
     kind, data = event["type"], event["data"]
     title, text = message(kind, data)
-    read = HEARS[kind]["properties"].keys() - {"customer_id"}
+    read = OF_ORDERS[kind]["properties"].keys() - {"customer_id"}
     _send(
         Notification(
             user_id=data["customer_id"],

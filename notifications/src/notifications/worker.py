@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from . import events, use_cases
-from .chassis import database, logs, process
+from .chassis import database, logs, process, session_news
 from .chassis.inbox import Handler, Inbox
 from .chassis.relay import Relay
 from .settings import Settings
 
-HANDLERS: dict[str, Handler] = dict.fromkeys(events.HEARS, use_cases.tell_customer)
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(events.OF_ORDERS, use_cases.tell_customer),
+    **session_news.HANDLERS,
+}
 
 
 def make_inbox(settings: Settings) -> Inbox:
@@ -24,4 +27,5 @@ def work(settings: Settings) -> None:
         relay=Relay(settings.broker_url, events.SERVICE, (), events.MUST_BE_HEARD),
         cache_url=settings.cache_url,
         inbox=make_inbox(settings),
+        tasks=[process.Task(session_news.forget_old, session_news.FORGET_SECONDS)],
     )

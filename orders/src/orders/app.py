@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Flask
 
 from . import events, routes
@@ -9,6 +11,7 @@ from .catalogue import Catalogue
 from .chassis import auth, contract, database, health, logs, problems, swagger, wake
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
+from .chassis.sessions import Sessions
 from .models import Order
 from .settings import Settings
 
@@ -25,14 +28,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["catalogue"] = Catalogue(settings.products_url)
     logs.init_app(app)
+    sessions = Sessions()
     auth.init_app(
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         find_key=PublishedKeys(settings.jwks_url),
+        has_ended=sessions.has_ended,
     )
     wake.init_app(app, settings.cache_url, events.SERVICE)
-    api = _api(app)
+    api = _api(app, {"sessions": sessions.check})
     swagger.init_app(app, "orders", {events.SERVICE: contract.export(api)})
     return app
 
@@ -42,7 +47,7 @@ def make_contract() -> bytes:
     return contract.export(_api(Flask(__name__)))
 
 
-def _api(app: Flask) -> contract.Api:
+def _api(app: Flask, checks: Mapping[str, health.Check] | None = None) -> contract.Api:
     problems.init_app(app, routes.STATUSES)
     api = contract.make_api(
         app,
@@ -55,5 +60,5 @@ def _api(app: Flask) -> contract.Api:
         heard_by=events.HEARD_BY,
     )
     api.register_blueprint(routes.orders)
-    health.register(app, api, (Order,))
+    health.register(app, api, (Order,), checks)
     return api

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .chassis import session_news
+
 SERVICE = "orders"
 
 _ID = {"type": "string", "minLength": 1, "maxLength": 64}
@@ -96,6 +98,7 @@ MUST_BE_HEARD = frozenset(TELLS)
 # What orders reads of the events it hears; they may hold more.
 _SOME_ID = {"type": "string", "minLength": 1}
 HEARS: dict[str, dict[str, Any]] = {
+    **session_news.HEARS,
     "stock.reserved": {
         "type": "object",
         "required": ["order_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import events, use_cases
-from .chassis import database, logs, process
+from .chassis import database, logs, process, session_news
 from .chassis.inbox import Handler, Inbox
 from .chassis.relay import Relay
 from .models import Order
@@ -25,6 +25,7 @@ def on_stock_rejected(event: dict[str, Any]) -> None:
 HANDLERS: dict[str, Handler] = {
     "stock.reserved": on_stock_reserved,
     "stock.rejected": on_stock_rejected,
+    **session_news.HANDLERS,
 }
 
 
@@ -41,5 +42,8 @@ def work(settings: Settings) -> None:
         relay=Relay(settings.broker_url, events.SERVICE, [Order], events.MUST_BE_HEARD),
         cache_url=settings.cache_url,
         inbox=make_inbox(settings),
-        tasks=[process.Task(lambda: use_cases.look_after_pending(settings.saga_timeout), 1.0)],
+        tasks=[
+            process.Task(lambda: use_cases.look_after_pending(settings.saga_timeout), 1.0),
+            process.Task(session_news.forget_old, session_news.FORGET_SECONDS),
+        ],
     )

@@ -11,6 +11,7 @@ from .cache import Cache
 from .chassis import auth, contract, database, health, logs, problems, swagger, wake
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
+from .chassis.sessions import Sessions
 from .models import Product
 from .reservations import Reservation
 from .settings import Settings
@@ -27,14 +28,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     cache = app.extensions["cache"] = Cache(settings.cache_url, f"{events.SERVICE}:")
     logs.init_app(app)
+    sessions = Sessions()
     auth.init_app(
         app,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         find_key=PublishedKeys(settings.jwks_url),
+        has_ended=sessions.has_ended,
     )
     wake.init_app(app, settings.cache_url, events.SERVICE)
-    api = _api(app, {"cache": cache.ping})
+    api = _api(app, {"cache": cache.ping, "sessions": sessions.check})
     swagger.init_app(app, "products", {events.SERVICE: contract.export(api)})
     return app
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .chassis import session_news
+
 SERVICE = "products"
 
 
@@ -113,6 +115,7 @@ _WANTED = {
 }
 _OF_ORDER = {"type": "object", "required": ["order_id"], "properties": {"order_id": _SOME_ID}}
 HEARS: dict[str, dict[str, Any]] = {
+    **session_news.HEARS,
     "order.placed": {
         "type": "object",
         "required": ["order_id", "items"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import events, stock
 from .cache import Cache
-from .chassis import database, logs, process
+from .chassis import database, logs, process, session_news
 from .chassis.inbox import Event, Handler, Inbox
 from .chassis.relay import Relay
 from .models import Product
@@ -28,16 +28,20 @@ def on_order_off(event: dict[str, Any]) -> None:
     stock.release_stock(event["data"]["order_id"])
 
 
-HANDLERS: dict[str, Handler] = {
+OF_ORDERS: dict[str, Handler] = {
     "order.placed": on_order_placed,
     "order.confirmed": on_order_confirmed,
     "order.cancelled": on_order_off,
     "order.rejected": on_order_off,
 }
+HANDLERS: dict[str, Handler] = {**OF_ORDERS, **session_news.HANDLERS}
 
 
 def make_inbox(settings: Settings, cache: Cache) -> Inbox:
-    """The inbox of products, with a handler for all it hears; each moves stock, so reads change."""
+    """The inbox of products, with a handler for all it hears.
+
+    What is about orders moves stock, so reads change.
+    """
 
     def forgetting(handle: Handler) -> Handler:
         def handled(event: Event) -> None:
@@ -48,7 +52,7 @@ def make_inbox(settings: Settings, cache: Cache) -> Inbox:
 
         return handled
 
-    handlers = {kind: forgetting(handle) for kind, handle in HANDLERS.items()}
+    handlers = HANDLERS | {kind: forgetting(handle) for kind, handle in OF_ORDERS.items()}
     return Inbox(events.SERVICE, handlers, events.HEARS, settings.retry_delays)
 
 
@@ -69,5 +73,9 @@ def work(settings: Settings) -> None:
         ),
         cache_url=settings.cache_url,
         inbox=make_inbox(settings, cache),
-        tasks=[process.Task(stock.sweep, SWEEP_SECONDS), process.Task(cache.repay, 1.0)],
+        tasks=[
+            process.Task(stock.sweep, SWEEP_SECONDS),
+            process.Task(cache.repay, 1.0),
+            process.Task(session_news.forget_old, session_news.FORGET_SECONDS),
+        ],
     )

@@ -7,6 +7,7 @@ from typing import Any
 SERVICE = "users"
 
 _ID = {"type": "string", "minLength": 1, "maxLength": 64}
+_SESSION = "c1b7f8f0-9a53-4f8e-8a44-0a2f5d1a9b11"
 _ROLES = {"type": "array", "maxItems": 2, "items": {"enum": ["customer", "admin"]}}
 
 
@@ -34,7 +35,7 @@ TELLS: dict[str, dict[str, Any]] = {
     ),
     "session.ended": _data(
         "Somebody logged out, or was",
-        {"sid": "c1b7f8f0-9a53-4f8e-8a44-0a2f5d1a9b11", "ver": 1},
+        {"sid": _SESSION, "ver": 1, "kept_sid": None},
         sid={
             "type": ["string", "null"],
             "maxLength": 64,
@@ -47,11 +48,26 @@ TELLS: dict[str, dict[str, Any]] = {
             "maximum": 2**53 - 1,
             "description": "The `ver` of the tokens that still count",
         },
+        kept_sid={
+            "type": ["string", "null"],
+            "maxLength": 64,
+            "description": "The session that goes on although its tokens are below `ver`",
+        },
     ),
+    "sessions.told": {
+        "type": "object",
+        "description": "Every end of a session and every change of roles before `until` was told",
+        "required": ["until"],
+        "properties": {"until": {"type": "string", "format": "date-time", "maxLength": 64}},
+        "examples": [{"until": "2026-11-22T10:00:00.000Z"}],
+    },
 }
 
 # Whom they are told for; others may listen too.
-HEARD_BY: dict[str, tuple[str, ...]] = {}
+HEARD_BY: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("user.roles_changed", "session.ended", "sessions.told"),
+    ("products", "orders", "notifications"),
+)
 
 HEARS: dict[str, dict[str, Any]] = {}
 

@@ -13,11 +13,12 @@ from typing import Any
 import mongoengine as me
 
 from . import events
-from .chassis.outbox import OutboxDocument, entry, new_event, now
+from .chassis.outbox import OutboxDocument, entry, new_event, now, rfc3339
 
 ROLES = ("customer", "admin")
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=30)
+IN_FLIGHT = timedelta(seconds=3)  # no write takes longer from its event to where it is seen
 
 
 class User(OutboxDocument):
@@ -66,10 +67,13 @@ class User(OutboxDocument):
         """Now so named, or None if the user has changed since it was read."""
         return self._change(set__name=name)
 
-    def set_password(self, password_hash: str) -> User | None:
-        """Now with this password and no session, or None if changed since it was read."""
-        told = self._event("session.ended", self.version + 1, sid=None, ver=self.ver + 1)
-        return self._change(told, set__password_hash=password_hash, inc__ver=1)
+    def set_password(self, password_hash: str, kept_sid: str) -> User | None:
+        """Now with this password and of all sessions only this, or None if changed meanwhile."""
+        return self._end_sessions(kept_sid, set__password_hash=password_hash)
+
+    def end_sessions(self) -> User | None:
+        """Now without a session, or None if the user has changed since it was read."""
+        return self._end_sessions(None)
 
     def upgrade_hash(self, password_hash: str) -> None:
         """Keep the same password in today's hash; to everybody outside nothing changes."""
@@ -80,6 +84,11 @@ class User(OutboxDocument):
         """Now with these roles, or None if the user has changed since it was read."""
         told = self._event("user.roles_changed", self.version + 1, roles=roles)
         return self._change(told, set__roles=roles)
+
+    def _end_sessions(self, kept_sid: str | None, **changes: Any) -> User | None:
+        ended = {"sid": None, "ver": self.ver + 1, "kept_sid": kept_sid}
+        told = self._event("session.ended", self.version + 1, **ended)
+        return self._change(told, inc__ver=1, **changes)
 
     def _change(self, event: dict[str, Any] | None = None, **changes: Any) -> User | None:
         if event:
@@ -131,7 +140,7 @@ class Session(OutboxDocument):
         found = cls.objects(id=sid, ended_at=None).first()
         if found is None:
             return False
-        data = {"user_id": found.user_id, "sid": sid, "ver": found.ver}
+        data = {"user_id": found.user_id, "sid": sid, "ver": found.ver, "kept_sid": None}
         told = new_event(events.SERVICE, "session.ended", sid, 1, data)
         going_on = cls.objects(id=sid, ended_at=None)
         return bool(going_on.update_one(set__ended_at=now(), push__outbox=entry(told)))
@@ -145,6 +154,22 @@ class Session(OutboxDocument):
     @classmethod
     def _alive(cls, sid: str, ver: int) -> me.QuerySet:
         return cls.objects(id=sid, ver=ver, ended_at=None, expires_at__gt=now())
+
+
+class Telling(OutboxDocument):
+    """One document, whose outbox says up to when every end of a session has been told."""
+
+    id = me.StringField(primary_key=True)
+    meta = {"collection": "telling"}
+
+    @classmethod
+    def tell(cls) -> None:
+        """Tell sessions.told; one that has not left yet is replaced."""
+        until = min([now() - IN_FLIGHT, *_untold()])
+        data = {"until": rfc3339(until)}
+        sequence = round(until.timestamp() * 1000)
+        told = new_event(events.SERVICE, "sessions.told", "sessions", sequence, data)
+        cls.objects(id="sessions").update_one(upsert=True, set__outbox=[entry(told)])
 
 
 class SigningKey(me.Document):
@@ -163,3 +188,13 @@ class SigningKey(me.Document):
 def _fresh() -> dict[str, str | datetime]:
     """A refresh token's id, and when it expires."""
     return {"refresh_jti": str(uuid.uuid4()), "expires_at": now() + REFRESH_LIFETIME}
+
+
+def _untold() -> list[datetime]:
+    """Since when the ends of sessions and changes of roles wait that have not left yet."""
+    kinds = ("session.ended", "user.roles_changed")
+    waiting = {"$elemMatch": {"event.type": {"$in": kinds}, "sent": {"$ne": True}}}
+    query = {"outbox.due": {"$exists": True}, "outbox": waiting}
+    found = [*User.objects(__raw__=query), *Session.objects(__raw__=query)]
+    entries = [each for document in found for each in document.outbox]
+    return [e["since"] for e in entries if e["event"]["type"] in kinds and not e.get("sent")]

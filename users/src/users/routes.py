@@ -94,6 +94,13 @@ def log_out() -> None:
     use_cases.log_out(get_jwt()["sid"])
 
 
+@auth.route("/logout-everywhere", methods=["POST"], errors=[404])
+@auth.response(204)
+def log_out_everywhere() -> None:
+    """Log out everywhere: end every session of the caller"""
+    use_cases.log_out_everywhere(caller().id)
+
+
 @users.route("/me", methods=["GET"], errors=[404])
 @users.response(200, UserSchema, headers=_ETAG)
 def show_me() -> Any:

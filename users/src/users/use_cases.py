@@ -81,6 +81,12 @@ def log_out(sid: str) -> None:
     Session.end(sid)
 
 
+def log_out_everywhere(user_id: str) -> None:
+    """End every session of the user. Raises UserNotFound."""
+    _change(user_id, User.end_sessions)
+    log.info("user.logged_out_everywhere", user_id=user_id)
+
+
 def may_go_on(user_id: str, sid: str, roles: set[str]) -> bool:
     """Whether an access token still says the truth: of its session, and of the user's roles."""
     user = User.objects(id=user_id).first()
@@ -128,7 +134,7 @@ def change_password(user_id: str, sid: str, current: str, new: str) -> User:
         if not passwords.verify(current, user.password_hash)[0]:
             raise WrongPassword
         passwords.check(new, user.email)
-        return user.set_password(passwords.hash_of(new))
+        return user.set_password(passwords.hash_of(new), kept_sid=sid)
 
     user = _change(user_id, change)
     Session.keep(sid, user.ver)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from . import events
 from .chassis import database, logs, process
 from .chassis.relay import Relay
-from .models import Session, User
+from .models import Session, Telling, User
 from .settings import Settings
 
-DOCUMENTS = (User, Session)
+DOCUMENTS = (User, Session, Telling)
 HOUR = 3600.0
+TELL_SECONDS = 15.0  # others believe old tokens for 45 seconds after what was told last
 
 
 def make_relay(settings: Settings) -> Relay:
@@ -18,11 +19,14 @@ def make_relay(settings: Settings) -> Relay:
 
 
 def work(settings: Settings) -> None:
-    """Publish, and forget old sessions, until told to stop."""
+    """Publish, tell up to when all is told, and forget old sessions, until told to stop."""
     logs.configure(events.SERVICE, settings.log_level)
     database.connect(settings.mongo_url)
     process.run(
         relay=make_relay(settings),
         cache_url=settings.cache_url,
-        tasks=[process.Task(Session.forget_expired, HOUR)],
+        tasks=[
+            process.Task(Telling.tell, TELL_SECONDS),
+            process.Task(Session.forget_expired, HOUR),
+        ],
     )

@@ -102,7 +102,7 @@ def register(
     """Serve /health/live and /health/ready.
 
     `more` are checks of things whose loss only degrades the service; each returns a detail or
-    raises.
+    raises. They may ask the database: without it they are not made.
     """
     pages = Blueprint("health", __name__, url_prefix="/health", description="Alive and ready?")
 
@@ -124,8 +124,8 @@ def register(
             checks["worker"] = _check(_worker, "degraded")
             checks["broker"] = _check(_broker, "degraded")
             checks["events"] = _check(lambda: _events(documents), "degraded")
-        for name, check in (more or {}).items():
-            checks[name] = _check(check, "degraded")
+            for name, check in (more or {}).items():
+                checks[name] = _check(check, "degraded")
         found = {check["status"] for check in checks.values()}
         status = next(s for s in ("down", "degraded", "ok") if s in found)
         return {"status": status, "checks": checks}, 503 if status == "down" else 200

@@ -18,6 +18,7 @@ CLAIMS = {"iss", "aud", "sub", "exp", "iat", "jti", "sid", "ver", "roles"}
 
 View = TypeVar("View", bound=Callable[..., Any])
 FindKey = Callable[[str], Any]
+HasEnded = Callable[[dict[str, Any]], bool]
 
 
 class UnknownKey(InvalidTokenError):
@@ -26,6 +27,10 @@ class UnknownKey(InvalidTokenError):
 
 class KeysUnavailable(Exception):
     """The public keys cannot be had just now, so no token can be judged."""
+
+
+class SessionUnknown(Exception):
+    """Whether the session of a token goes on cannot be told just now; a newer token may do."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,19 @@ def caller() -> Caller:
     return Caller(claims["sub"], frozenset(claims["roles"]))
 
 
-def init_app(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> None:
-    """Check the token of every request, unless its view is public."""
-    check_tokens(app, issuer=issuer, audience=audience, find_key=find_key)
+def init_app(
+    app: Flask, *, issuer: str, audience: str, find_key: FindKey, has_ended: HasEnded
+) -> None:
+    """Check the token of every request, and that its session goes on, unless its view is public.
+
+    `has_ended` is asked with the claims; it may raise SessionUnknown.
+    """
+    jwt = check_tokens(app, issuer=issuer, audience=audience, find_key=find_key)
+    jwt.token_in_blocklist_loader(lambda _, c: _is_complete(c) and has_ended(c))
     app.before_request(_admit)
 
 
-def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> None:
+def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> JWTManager:
     """Set up what a valid token is, and the one answer to all that are not."""
     app.config.update(
         JWT_ALGORITHM=ALGORITHM,
@@ -85,7 +96,7 @@ def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -
     )
     jwt = JWTManager(app)
     jwt.decode_key_loader(lambda header, _: find_key(header.get("kid") or ""))
-    jwt.token_verification_loader(lambda _, c: all(c.get(name) is not None for name in CLAIMS))
+    jwt.token_verification_loader(lambda _, claims: _is_complete(claims))
     jwt.unauthorized_loader(lambda _: _refuse("Send an access token: Authorization: Bearer …"))
     jwt.invalid_token_loader(lambda _: _refuse("The access token is not valid."))
     jwt.token_verification_failed_loader(lambda *_: _refuse("The access token lacks claims."))
@@ -94,6 +105,8 @@ def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -
     app.register_error_handler(
         KeysUnavailable, lambda error: problem(503, str(error), headers={"Retry-After": "1"})
     )
+    app.register_error_handler(SessionUnknown, lambda error: _refuse(str(error)))
+    return jwt
 
 
 def verify() -> Caller:
@@ -118,6 +131,10 @@ def _admit() -> Response | None:
     if access is not None and access not in who.roles:
         return problem(403, f"This needs the role {access}.")
     return None
+
+
+def _is_complete(claims: dict[str, Any]) -> bool:
+    return all(claims.get(name) is not None for name in CLAIMS)
 
 
 def _refuse(detail: str) -> Response:

@@ -18,6 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 PINNED = CONTRACTS / "pinned.json"
 
+TYPES = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
 Contract = dict[str, Any]
 
 
@@ -36,6 +45,9 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
                 yield f"+ {at}"
             else:
                 yield from differences(old[key], new[key], at)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, after, f"{where}[{index}]")
     elif old != new:
         yield f"~ {where}: {json.dumps(old)} is now {json.dumps(new)}"
 
@@ -47,10 +59,19 @@ def data_of(webhook: Contract) -> Contract:
     return next(part["properties"]["data"] for part in parts if "properties" in part)
 
 
+def types(schema: Contract) -> set[str]:
+    """Which JSON types a value may have; an enum says it by its values."""
+    if "enum" in schema:
+        return {TYPES[type(value)] for value in schema["enum"]}
+    found = schema.get("type", [])
+    return {found} if isinstance(found, str) else set(found)
+
+
 def lacks(view: Contract, told: Contract, at: str = "data") -> Iterator[str]:
     """What this service reads of an event, and the one that tells it does not promise."""
-    if view.get("type") != told.get("type"):
-        yield f"{at} is read as {view.get('type')}, and told as {told.get('type')}"
+    read, written = types(view), types(told)
+    if read and not written <= read:
+        yield f"{at} is read as {', '.join(read)}, and told as {', '.join(written)}"
     for name in view.get("required", []):
         if name not in told.get("required", []):
             yield f"{at}.{name} is needed, and no longer promised"
@@ -73,9 +94,13 @@ def broken_events(own: Contract, old: Contract, new: Contract) -> Iterator[str]:
 
 def take_in(source: str) -> int:
     """Replace a pinned contract, if what is built on it still holds."""
-    with urllib.request.urlopen(source) if "://" in source else open(source, "rb") as opened:
-        data = opened.read()
-    new, pins = json.loads(data), json.loads(PINNED.read_text())
+    try:
+        with urllib.request.urlopen(source) if "://" in source else open(source, "rb") as opened:
+            data = opened.read()
+        new = json.loads(data)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{source} cannot be read: {error}") from None
+    pins = json.loads(PINNED.read_text())
     before = {service: file_of(service).read_bytes() for service in pins}
     titles = {json.loads(text)["info"]["title"]: service for service, text in before.items()}
     if (service := titles.get(new["info"]["title"])) is None:

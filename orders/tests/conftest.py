@@ -44,6 +44,9 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     name = f"orders_{uuid.uuid4().hex[:8]}"
     if given := os.environ.get("TEST_MONGO_URL"):
         yield f"{given.rstrip('/')}/{name}"
+        mongoengine.disconnect_all()
+        with pymongo.MongoClient(given) as client:
+            client.drop_database(name)
         return
     program = Path(sys.executable).with_name("secantusd-py")
     folder, port = tmp_path_factory.mktemp("database"), free_port()

@@ -6,10 +6,12 @@ import base64
 import json
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 import requests
 
+from orders.chassis.outbox import now
 from orders.models import Order
 from orders.use_cases import confirm_order, reject_order
 
@@ -33,18 +35,27 @@ def test_places_an_order_at_the_prices_of_the_catalogue(place, products):
     assert answer.status_code == 201
     assert order["status"] == "pending"
     assert order["total"] == {"amount": 2797, "currency": "EUR"}
-    assert [item["name"] for item in order["items"]] == ["Mug", "Pen"]
+    assert order["items"] == [
+        {"product_id": pk, "name": name, "price": {"amount": n, "currency": "EUR"}, "quantity": q}
+        for pk, name, n, q in [(mug, "Mug", 1250, 2), (pen, "Pen", 99, 3)]
+    ]
     assert answer.headers["Location"] == f"/orders/{order['id']}"
     assert answer.headers["ETag"] == '"1"'
     assert products.asked == 1
 
 
 def test_keeps_the_event_in_the_same_write_as_the_order(place, products):
-    order = place((products.sell(100), 2)).json
+    order = place((mug := products.sell(100), 2)).json
     (waiting,) = Order.objects.get(id=order["id"]).outbox
-    assert waiting["event"]["type"] == "order.placed"
-    assert waiting["event"]["data"]["customer_id"] == "ann"
-    assert waiting["event"]["sequence"] == 1
+    told = waiting["event"]
+    assert (told["type"], told["sequence"]) == ("order.placed", 1)
+    assert (told["source"], told["subject"]) == ("/orders", order["id"])
+    assert told["data"] == {
+        "order_id": order["id"],
+        "customer_id": "ann",
+        "items": [{"product_id": mug, "quantity": 2}],
+        "total": {"amount": 200, "currency": "EUR"},
+    }
 
 
 def test_keeps_the_price_when_the_catalogue_changes(client, place, products, as_user):
@@ -121,13 +132,16 @@ def test_points_at_products_that_are_not_in_the_catalogue(place, products):
     answer = place((products.sell(), 1), ("nope", 1))
     assert answer.status_code == 422
     assert answer.json["type"] == "urn:shop:problem:invalid-items"
-    assert answer.json["errors"][0]["pointer"] == "/items/1/product_id"
+    error = {"pointer": "/items/1/product_id", "message": "Not in the catalogue."}
+    assert answer.json["errors"] == [error]
     assert Order.objects.count() == 0
 
 
 def test_refuses_two_currencies_in_one_order(place, products):
     answer = place((products.sell(currency="EUR"), 1), (products.sell(currency="CHF"), 1))
     assert answer.status_code == 422
+    error = {"pointer": "/items", "message": "One order has one currency."}
+    assert answer.json["errors"] == [error]
     assert Order.objects.count() == 0
 
 
@@ -210,18 +224,39 @@ def test_an_order_that_is_not_there_is_404_whatever_its_id(client, as_user, pk):
     assert client.get(f"/orders/{pk}", headers=as_user()).status_code == 404
 
 
+def pages(client, headers, limit):
+    """The ids of the orders on each page, up to the page that says it is the last."""
+    found, cursor = [], {}
+    for _ in range(9):
+        page = client.get("/orders", query_string={"limit": limit, **cursor}, headers=headers).json
+        found.append([order["id"] for order in page["items"]])
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+    raise AssertionError("no page is the last")
+
+
 def test_pages_through_all_orders_newest_first(client, place, products, as_user):
     mug = products.sell()
     placed = [place((mug, 1)).json["id"] for _ in range(5)]
     place((mug, 1), user="bob")
-    seen, cursor = [], None
-    while True:
-        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = client.get("/orders", query_string=query, headers=as_user()).json
-        seen += [order["id"] for order in page["items"]]
-        if not (cursor := page["next_cursor"]):
-            break
-    assert seen == placed[::-1]
+    assert sum(pages(client, as_user(), limit=2), []) == placed[::-1]
+
+
+def test_pages_show_each_order_once_also_of_one_moment(client, place, products, as_user):
+    mug = products.sell()
+    placed = sorted((place((mug, 1)).json["id"] for _ in range(6)), reverse=True)
+    Order.objects.update(set__created_at=now())
+    assert pages(client, as_user(), limit=3) == [placed[:3], placed[3:]]
+
+
+def test_lists_the_orders_of_one_status(client, place, products, as_user):
+    mug = products.sell()
+    open_one, confirmed = (place((mug, 1)).json["id"] for _ in range(2))
+    confirm_order(confirmed)
+    for status, found in (("pending", [open_one]), ("confirmed", [confirmed]), ("cancelled", [])):
+        page = client.get(f"/orders?status={status}", headers=as_user()).json
+        assert [order["id"] for order in page["items"]] == found
 
 
 def test_admins_see_all_orders_or_those_of_one_customer(client, place, products, as_user):
@@ -278,12 +313,22 @@ def test_cancels_a_pending_and_a_confirmed_order(client, place, products, as_use
         assert told.count("order.cancelled") == 1
 
 
+def test_shows_when_an_order_last_changed(client, place, products, as_user):
+    order = place((products.sell(), 1)).json
+    Order.objects.update(set__updated_at=now() - timedelta(days=1))
+    confirm_order(order["id"])
+    changed = client.get(f"/orders/{order['id']}", headers=as_user()).json
+    assert changed["updated_at"] >= order["updated_at"]
+    assert changed["created_at"] == order["created_at"]
+
+
 def test_a_rejected_order_cannot_be_cancelled(client, place, products, as_user):
     order = place((mug := products.sell(), 2)).json
     reject_order(order["id"], {mug: (2, 1)})
     answer = client.post(f"/orders/{order['id']}/cancel", headers=as_user())
     assert answer.status_code == 409
     assert answer.json["type"] == "urn:shop:problem:order-already-closed"
+    assert answer.json["detail"] == "The order is rejected; it can no longer be cancelled."
     shown = client.get(f"/orders/{order['id']}", headers=as_user()).json
     assert shown["reason"] == "out_of_stock"
     assert shown["short_items"] == [{"product_id": mug, "name": "Mug", "requested": 2, "left": 1}]

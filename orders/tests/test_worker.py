@@ -49,6 +49,11 @@ def status(order):
     return Order.objects.get(id=order.id).status
 
 
+def test_a_repeat_is_known_by_what_it_orders_and_not_by_how_it_is_written(order):
+    again = [{"quantity": 2, "product_id": "mug"}]
+    assert use_cases.place_order("ann", "key", again, Shelf(), saga_timeout=60).id == order.id
+
+
 def test_confirms_when_stock_is_reserved(inbox, order):
     inbox.handle(reserved(order))
     assert status(order) == "confirmed"
@@ -59,7 +64,19 @@ def test_rejects_with_what_was_left_when_stock_is_short(inbox, order):
     inbox.handle(rejected(order, left=1))
     now_is = Order.objects.get(id=order.id)
     assert (now_is.status, now_is.reason) == ("rejected", "out_of_stock")
-    assert now_is.outbox[-1]["event"]["data"]["items"][0]["left"] == 1
+    told = now_is.outbox[-1]["event"]
+    assert (told["type"], told["sequence"]) == ("order.rejected", 2)
+    short = {"product_id": "mug", "name": "Mug", "requested": 2, "left": 1}
+    assert told["data"] == {
+        "order_id": order.id, "customer_id": "ann", "reason": "out_of_stock", "items": [short]
+    }  # fmt: skip
+
+
+def test_a_short_product_that_the_order_does_not_name_is_called_by_its_id(inbox, order):
+    event = rejected(order)
+    event["data"]["items"][0]["product_id"] = "pot"
+    inbox.handle(event)
+    assert [item.name for item in Order.objects.get(id=order.id).short_items] == ["pot"]
 
 
 def test_a_repeated_answer_changes_nothing_and_tells_the_same_event_again(inbox, order):
@@ -99,6 +116,28 @@ def test_an_unanswered_order_is_asked_again_with_the_same_event(order):
     (waiting,) = Order.objects.get(id=order.id).outbox
     assert waiting["id"] == order.placed["id"]
     assert status(order) == "pending"
+
+
+def test_an_order_that_was_asked_about_again_has_its_whole_time_anew(order):
+    Order.objects(id=order.id).update(set__check_at=now())
+    for _ in range(3):
+        use_cases.look_after_pending(60)
+    assert status(order) == "pending"
+
+
+def test_what_was_answered_or_asked_meanwhile_is_not_asked_again(inbox, order):
+    """Two workers have read the same order; what the slower one asks comes too late."""
+    order.ask_again(60)
+    asked = Order.objects.get(id=order.id)
+    order.ask_again(600)
+    assert Order.objects.get(id=order.id).check_at == asked.check_at
+    other = use_cases.place_order(
+        "ann", "k2", [{"product_id": "mug", "quantity": 2}], Shelf(), saga_timeout=60
+    )
+    inbox.handle(reserved(other))
+    Order.objects(id=other.id).update(set__outbox=[])  # all has left
+    other.ask_again(60)
+    assert told(other) == []
 
 
 def test_an_order_twice_unanswered_is_rejected(order):

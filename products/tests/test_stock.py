@@ -161,11 +161,11 @@ def test_asked_again_it_gives_the_same_answer_with_the_same_id(shop, product):
 
 
 def test_a_confirmation_of_what_is_not_reserved_is_not_swallowed(shop, product):
-    with pytest.raises(NotReserved):
+    with pytest.raises(NotReserved, match="order nobody is confirmed, but its stock is unknown"):
         shop.confirm("nobody")
     mug = product(stock=0)
     shop.place("o", **{mug: 1})
-    with pytest.raises(NotReserved):
+    with pytest.raises(NotReserved, match="order o is confirmed, but its stock is rejected"):
         shop.confirm("o")
     shop.cancel("o")
     assert shop.state("o") == "rejected"

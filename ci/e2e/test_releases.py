@@ -45,6 +45,8 @@ def older(release: Path, run_dir: Path) -> Callable[[str], contextmanager]:
 
     @contextmanager
     def instead(service: str) -> Iterator[None]:
+        if not (release / service).exists():
+            pytest.skip(f"{service} is newer than the last release")
         install = [sys.executable, release / "compose/embedded/shop.py", "install", service]
         subprocess.run(install, check=True)
         programs = [f"services:{service}-{kind}" for kind in ("web", "worker")]

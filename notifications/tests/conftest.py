@@ -63,10 +63,12 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [program, "--port", str(port), "--storage-path", folder, "--cache-size", "64M"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         url = f"mongodb://127.0.0.1:{port}/{name}"
-        wait_until(lambda: _answers(url))
-        yield url
-        mongoengine.disconnect_all()
-        server.terminate()
+        try:
+            wait_until(lambda: _answers(url))
+            yield url
+            mongoengine.disconnect_all()
+        finally:
+            server.terminate()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -71,11 +71,13 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [program, "--port", str(port), "--storage-path", folder, "--cache-size", "64M"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         url = f"mongodb://127.0.0.1:{port}/{name}"
-        with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
-            wait_for(lambda: client.admin.command("ping"), pymongo.errors.PyMongoError)
-        yield url
-        mongoengine.disconnect_all()
-        server.terminate()
+        try:
+            with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
+                wait_for(lambda: client.admin.command("ping"), pymongo.errors.PyMongoError)
+            yield url
+            mongoengine.disconnect_all()
+        finally:
+            server.terminate()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -50,11 +50,13 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [program, "--port", str(port), "--storage-path", folder, "--cache-size", "64M"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         url = f"mongodb://127.0.0.1:{port}/{name}"
-        with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
-            wait_until(lambda: client.admin.command("ping"))
-        yield url
-        mongoengine.disconnect_all()
-        server.terminate()
+        try:
+            with pymongo.MongoClient(url, serverSelectionTimeoutMS=500) as client:
+                wait_until(lambda: client.admin.command("ping"))
+            yield url
+            mongoengine.disconnect_all()
+        finally:
+            server.terminate()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -81,10 +83,12 @@ def cache_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("cache"), free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        with redis.Redis(port=port) as client:
-            wait_until(client.ping)
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
+        try:
+            with redis.Redis(port=port) as client:
+                wait_until(client.ping)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.terminate()
 
 
 @pytest.fixture(scope="session", autouse=True)

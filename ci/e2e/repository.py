@@ -73,5 +73,6 @@ def told_by_the_runner(program: str) -> dict[str, str]:
 
 
 def targets() -> set[str]:
-    """The commands of the Makefile."""
-    return set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    """The commands of the Makefile, and of the one that a service has in its own repository."""
+    texts = [(ROOT / name).read_text() for name in ("Makefile", "ci/alone/Makefile")]
+    return set(re.findall(r"^([a-z][\w-]*):", "\n".join(texts), re.MULTILINE))

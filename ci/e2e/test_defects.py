@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,16 +70,20 @@ def without_cache(run_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def listening(run_dir: Path, kind: str) -> Iterator[Callable[[], dict | None]]:
-    """A queue of our own for events of one type; gives what asks for the next one."""
+def listening(run_dir: Path, kind: str) -> Iterator[Callable[[str], dict | None]]:
+    """A queue of our own for events of one type; gives what asks for the next about a subject."""
     url = stack.service_environment(run_dir, "orders")["BROKER_URL"]
     exchange = Exchange("shop", "topic", durable=True)
     queue = Queue(f"test.{uuid.uuid4()}", exchange, routing_key=kind, durable=True)
 
-    def following() -> dict | None:
+    def following(subject: str) -> dict | None:
         with Connection(url) as connection:
-            message = queue(connection.default_channel).get(no_ack=True)
-            return json.loads(message.body) if message else None
+            there = queue(connection.default_channel)
+            while message := there.get(no_ack=True):
+                event = json.loads(message.body)
+                if event["subject"] == subject:
+                    return event
+        return None  # what others did before may be told again meanwhile
 
     with Connection(url) as connection:
         queue(connection.default_channel).declare()
@@ -251,7 +256,7 @@ def test_07_an_order_that_was_saved_is_201_and_its_event_tells_what_it_holds(
             assert answer.status_code == 201, answer.text
             order = answer.json()
             assert [found["id"] for found in ada.get("/orders").json()["items"]] == [order["id"]]
-        event = eventually(following)
+        event = eventually(lambda: following(order["id"]))
     assert (event["type"], event["subject"]) == ("order.placed", order["id"])
     contract = json.loads((ROOT / "contracts/orders.openapi.json").read_text())
     assert "order.placed" in contract["webhooks"]
@@ -378,6 +383,9 @@ def test_12_what_is_cached_is_never_old_and_never_missed(
         with Client(visitor.base_url) as client:
             together.wait()
             answer = client.get("/products", params={"q": word}, timeout=60)
+            while answer.status_code == 503:  # a slow machine sheds some of so many at once
+                time.sleep(int(answer.headers["Retry-After"]))
+                answer = client.get("/products", params={"q": word}, timeout=60)
             statuses.append((answer.status_code, len(answer.json()["items"])))
 
     crowd = [threading.Thread(target=ask) for _ in range(50)]

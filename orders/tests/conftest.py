@@ -1,8 +1,10 @@
-"""A real MongoDB-wire server, a shop's worth of tokens, and products played by `responses`."""
+"""A real MongoDB-wire server, a shop's worth of tokens, and products played by its contract."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,11 +13,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import mongoengine
 import pymongo
 import pytest
+import requests
 import responses
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
@@ -26,6 +30,7 @@ from orders.chassis.inbox import Inbox
 from orders.models import Order
 from orders.settings import Settings
 from orders.worker import make_inbox
+from products_stub import ProductsStub
 
 PRODUCTS = "http://products.test"
 JWKS = "http://users.test/.well-known/jwks.json"
@@ -117,37 +122,32 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", lambda self: published)
 
 
-class Products:
-    """Products, as its contract describes it; `asked` counts the questions."""
+class Products(ProductsStub):
+    """A shop's worth of products; `asked` counts the questions."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
+        super().__init__()
         self.on_sale: dict[str, dict] = {}
         self.mock = mock
-        mock.add_callback(responses.GET, f"{PRODUCTS}/products", self._answer)
+        mock.add_callback(responses.GET, re.compile(f"{PRODUCTS}/"), self._tell)
 
     def sell(self, amount: int = 1000, currency: str = "EUR", name: str = "Mug") -> str:
         pk = str(uuid.uuid4())
-        self.on_sale[pk] = {
-            "id": pk,
-            "name": name,
-            "price": {"amount": amount, "currency": currency},
-        }
+        price = {"amount": amount, "currency": currency}
+        self.on_sale[pk] = {"id": pk, "name": name, "price": price}
         return pk
 
     @property
     def asked(self) -> int:
         return len(self.mock.calls)
 
-    def fail(self, **how: object) -> None:
-        self.mock.replace(responses.GET, f"{PRODUCTS}/products", **how)
+    def fail(self, **how: Any) -> None:
+        self.mock.replace(responses.GET, re.compile(f"{PRODUCTS}/"), **how)
 
-    def _answer(self, request: object) -> tuple[int, dict, str]:
-        import json
-
-        ids = request.params["id"]  # type: ignore[attr-defined]
-        ids = [ids] if isinstance(ids, str) else ids
-        found = [self.on_sale[i] for i in ids if i in self.on_sale]
-        return 200, {}, json.dumps({"items": found, "next_cursor": None})
+    def _tell(self, request: requests.PreparedRequest) -> tuple[int, dict, str]:
+        query = self.take(request.method, request.url, request.headers)
+        page = self.page([self.on_sale[pk] for pk in query["id"] if pk in self.on_sale])
+        return 200, {}, json.dumps(page)
 
 
 @pytest.fixture

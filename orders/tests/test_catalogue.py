@@ -18,6 +18,9 @@ from orders.catalogue import Catalogue
 from orders.chassis import breaker
 from orders.errors import CatalogueUnavailable
 from orders.models import Order
+from products_stub import ProductsStub
+
+STUB = ProductsStub()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,12 +33,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def sell(self) -> None:
         """Whatever was asked for is a mug of 5 euros."""
+        query = STUB.take("GET", self.path, self.headers)
         price = {"amount": 500, "currency": "EUR"}
-        item = {"id": "mug", "name": "Mug", "price": price}
-        self.tell(200, {"items": [item], "next_cursor": None})
+        self.tell(200, STUB.page([{"id": pk, "price": price} for pk in query["id"]]))
 
-    def tell(self, status: int, value: object) -> None:
-        body = json.dumps(value).encode()
+    def tell(self, status: int, answer: object = None) -> None:
+        body = json.dumps(answer or STUB.answer(status)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -114,7 +117,7 @@ def test_does_not_wait_twice_for_silence(products, shelf, monkeypatch):
     done.set()
 
 
-@pytest.mark.parametrize("how", [Handler.hang_up, lambda handler: handler.tell(503, {})])
+@pytest.mark.parametrize("how", [Handler.hang_up, lambda handler: handler.tell(503)])
 def test_leaves_products_alone_when_it_has_failed_too_often(products, shelf, monkeypatch, how):
     products.answer = how
     assert all(is_refused(shelf) for _ in range(breaker.FAILURES))
@@ -130,7 +133,7 @@ def test_leaves_products_alone_when_it_has_failed_too_often(products, shelf, mon
 
 
 def test_a_question_that_products_refuses_does_not_count_against_it(products, shelf):
-    products.answer = lambda handler: handler.tell(422, {})
+    products.answer = lambda handler: handler.tell(422)
     assert all(is_refused(shelf) for _ in range(breaker.FAILURES + 1))
     assert products.reached == breaker.FAILURES + 1
 

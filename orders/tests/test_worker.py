@@ -118,11 +118,14 @@ def test_an_unanswered_order_is_asked_again_with_the_same_event(order):
     assert status(order) == "pending"
 
 
-def test_an_order_that_was_asked_about_again_has_its_whole_time_anew(order):
+def test_an_order_that_was_asked_about_again_has_its_whole_time_anew(order, monkeypatch):
     Order.objects(id=order.id).update(set__check_at=now())
     for _ in range(3):
         use_cases.look_after_pending(60)
     assert status(order) == "pending"
+    monkeypatch.setattr(use_cases, "now", lambda: now() + timedelta(seconds=61))
+    use_cases.look_after_pending(60)
+    assert status(order) == "rejected"
 
 
 def test_what_was_answered_or_asked_meanwhile_is_not_asked_again(inbox, order):

@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
-    lint contracts contracts-check clients chassis lock split new-service test-split \
+    mutation lint contracts contracts-check clients chassis lock split new-service test-split \
     test-new-service secrets test-chaos clean tools
 
 help: ## show this list
@@ -63,6 +63,11 @@ bench-events: ## how fast events are told and handled, on the embedded broker an
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/events.py $(ARGS)
 	@$(PYTHON) ci/real_servers.py $(TOOLS)/python ci/bench/events.py $(ARGS)
+
+mutation: ## break each rule of orders and products; tests must notice (an hour): SERVICE=orders
+	@$(SHOP) install --test
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/mutation.py $(SERVICE)
 
 lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(TOOLS)/ruff check .

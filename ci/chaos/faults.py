@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -36,6 +37,7 @@ class Faults:
         self.failed: list[str] = []  # what did not go wrong as it should
         self._stopped: set[int] = set()
         self._twins: list[subprocess.Popen] = []
+        self._overtaking = threading.Lock()
 
     def strike(self, fault: Fault) -> None:
         """Do it; returns when it is over."""
@@ -95,26 +97,28 @@ class Faults:
 
     def _overtaken(self, fault: Fault, chance: Random) -> None:
         """A worker freezes over an order, a second one takes that over, and the first goes on."""
-        for pid in self.pids(fault.target)[:1]:
-            if not (order := self._freeze(pid)):
-                return
-            if twin := twin_of(pid, self.run / f"logs/{fault.target}-{fault.seed}.log"):
-                self._twins.append(twin)
-                self.broker.cut()
-                deadline = time.monotonic() + HAND_SECONDS
-                while self._in_hand(order) and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                time.sleep(fault.seconds)
-            self._signal(pid, signal.SIGCONT)
+        with self._overtaking:  # another strike would let the frozen one go on
+            for pid in self.pids(fault.target)[:1]:
+                if not (order := self._freeze(pid)):
+                    return
+                if twin := twin_of(pid, self.run / f"logs/{fault.target}-{fault.seed}.log"):
+                    self._twins.append(twin)
+                    self.broker.cut()
+                    deadline = time.monotonic() + HAND_SECONDS
+                    while self._in_hand(order) and time.monotonic() < deadline:
+                        time.sleep(0.05)
+                    time.sleep(fault.seconds)
+                self._signal(pid, signal.SIGCONT)
+                time.sleep(1)  # so that it ends what it began before another strike
 
     def _freeze(self, pid: int) -> list[str]:
-        """Stop a worker of products with an order in hand; the order, or none when none came."""
+        """Stop a worker of products before it holds all of an order; the order, or none came."""
         deadline = time.monotonic() + HAND_SECONDS
         while time.monotonic() < deadline:
             if order := self._in_hand():
                 self._signal(pid, signal.SIGSTOP)
                 time.sleep(0.1)
-                if order := self._in_hand(order):
+                if any(self._half_held(one) for one in self._in_hand(order)):
                     return order
                 self._signal(pid, signal.SIGCONT)
             time.sleep(0.005)
@@ -124,6 +128,12 @@ class Faults:
         wanted = {"state": "reserving"} | ({"_id": {"$in": among}} if among else {})
         found = self.stores.find("products", "reservations", wanted, "state")
         return [reservation["_id"] for reservation in found]
+
+    def _half_held(self, order: str) -> bool:
+        """Whether there are products that the worker is still to take units of."""
+        [reservation] = self.stores.find("products", "reservations", {"_id": order}, "items")
+        held = self.stores.find("products", "products", {"moves.order_id": order}, "stock")
+        return len(held) < len(reservation["items"])
 
     def _refused_writes(self, fault: Fault, chance: Random) -> None:
         """A database answers what is read, and refuses what is written."""

@@ -22,7 +22,8 @@ LOST = "--seed 1 --rounds 2 --faults 4 --only lost-publishes"
 # In both rounds a worker is killed while it waits to write what it has just heard.
 ORDERS_DIE = "--seed 562 --rounds 2 --faults 2 --only refused-writes:orders-db,kill:orders-worker"
 NOTIFICATIONS_DIE = ORDERS_DIE.replace("orders", "notifications")
-OVERTAKEN = "--seed 1 --rounds 2 --faults 2 --only overtaken"
+# It shows where an order that was overtaken is sold before the first worker goes on.
+OVERTAKEN = "--seed 1 --rounds 4 --faults 3 --only overtaken"
 
 
 @dataclass(frozen=True)

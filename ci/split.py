@@ -98,6 +98,7 @@ def split(service: str, into: Path) -> None:
         copy(ROOT / name, into / name)
     for name, place in PLACES.items():
         copy(ALONE / name, into / place)
+    copy(ROOT / "ci/contracts/views.py", into / "ci/views.py")
     project = tomllib.loads((into / "pyproject.toml").read_text())["project"]
     write_contracts(service, into / "contracts")
     (into / "ci/requirements.lock").write_text(lock_of_tools())

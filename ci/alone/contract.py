@@ -14,19 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from views import data_of, lacks
+
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 PINNED = CONTRACTS / "pinned.json"
 
-TYPES = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-    list: "array",
-    dict: "object",
-}
 Contract = dict[str, Any]
 
 
@@ -50,36 +43,6 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
             yield from differences(before, after, f"{where}[{index}]")
     elif old != new:
         yield f"~ {where}: {json.dumps(old)} is now {json.dumps(new)}"
-
-
-def data_of(webhook: Contract) -> Contract:
-    """The schema of an event's data, in which all parts of the event come together."""
-    [media] = webhook["post"]["requestBody"]["content"].values()
-    parts = media["schema"].get("allOf", [media["schema"]])
-    return next(part["properties"]["data"] for part in parts if "properties" in part)
-
-
-def types(schema: Contract) -> set[str]:
-    """Which JSON types a value may have; an enum says it by its values."""
-    if "enum" in schema:
-        return {TYPES[type(value)] for value in schema["enum"]}
-    found = schema.get("type", [])
-    return {found} if isinstance(found, str) else set(found)
-
-
-def lacks(view: Contract, told: Contract, at: str = "data") -> Iterator[str]:
-    """What this service reads of an event, and the one that tells it does not promise."""
-    read, written = types(view), types(told)
-    if read and not written <= read:
-        yield f"{at} is read as {', '.join(read)}, and told as {', '.join(written)}"
-    for name in view.get("required", []):
-        if name not in told.get("required", []):
-            yield f"{at}.{name} is needed, and no longer promised"
-    for name, below in view.get("properties", {}).items():
-        if name in told.get("properties", {}):
-            yield from lacks(below, told["properties"][name], f"{at}.{name}")
-    if "items" in view and "items" in told:
-        yield from lacks(view["items"], told["items"], f"{at}[]")
 
 
 def broken_events(own: Contract, old: Contract, new: Contract) -> Iterator[str]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
+import jsonschema_rs
+import pytest
+
 from orders.app import make_contract
+from orders.events import HEARS
 from products_stub import CONTRACTS
 
 
 def test_the_committed_contract_is_what_the_app_promises():
     assert (CONTRACTS / "orders.openapi.json").read_bytes() == make_contract()
+
+
+@pytest.mark.parametrize("event", HEARS)
+def test_reads_an_event_as_the_contract_of_its_teller_shows_it(event):
+    contracts = [json.loads(file.read_bytes()) for file in CONTRACTS.glob("*.openapi.json")]
+    [told] = [c["webhooks"][event]["post"] for c in contracts if event in c.get("webhooks", {})]
+    [media] = told["requestBody"]["content"].values()
+    view = jsonschema_rs.validator_for(HEARS[event], validate_formats=True)
+    assert [error.message for error in view.iter_errors(media["example"]["data"])] == []
 
 
 def test_serves_its_contract_and_a_page_to_explore_it(client):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema_rs
+import pytest
+
 from products.app import make_contract
+from products.events import HEARS
 
 # The nearest ones: beside the service, or in it where it is a repository of its own.
 CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).parents)))
@@ -12,6 +17,15 @@ CONTRACTS = next(filter(Path.is_dir, (at / "contracts" for at in Path(__file__).
 
 def test_the_committed_contract_is_what_the_app_promises():
     assert (CONTRACTS / "products.openapi.json").read_bytes() == make_contract()
+
+
+@pytest.mark.parametrize("event", HEARS)
+def test_reads_an_event_as_the_contract_of_its_teller_shows_it(event):
+    contracts = [json.loads(file.read_bytes()) for file in CONTRACTS.glob("*.openapi.json")]
+    [told] = [c["webhooks"][event]["post"] for c in contracts if event in c.get("webhooks", {})]
+    [media] = told["requestBody"]["content"].values()
+    view = jsonschema_rs.validator_for(HEARS[event], validate_formats=True)
+    assert [error.message for error in view.iter_errors(media["example"]["data"])] == []
 
 
 def test_serves_its_contract_and_a_page_to_explore_it(client):

@@ -41,8 +41,8 @@ def _data(description: str, example: dict[str, Any], **properties: Any) -> dict[
     }
 
 
-def _items(item: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "maxItems": 50, "items": item}
+def _items(item: dict[str, Any], at_least: int) -> dict[str, Any]:
+    return {"type": "array", "minItems": at_least, "maxItems": 50, "items": item}
 
 
 def _count(low: int, high: int, **more: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ TELLS: dict[str, dict[str, Any]] = {
     "order.placed": _data(
         "An order was placed and waits for its stock",
         {"items": [{"product_id": _COFFEE, "quantity": 2}], "total": _PAID},
-        items=_items(_ORDERED),
+        items=_items(_ORDERED, at_least=1),
         total=_MONEY,
     ),
     "order.confirmed": _data("An order has its stock", {"total": _PAID}, total=_MONEY),
@@ -84,7 +84,7 @@ TELLS: dict[str, dict[str, Any]] = {
             ],
         },
         reason={"enum": ["out_of_stock", "timeout"]},
-        items=_items(_SHORT),
+        items=_items(_SHORT, at_least=0),  # none, when nobody answered in time
     ),
     "order.cancelled": _data("An order was cancelled", {}),
 }

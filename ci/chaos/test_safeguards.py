@@ -9,6 +9,7 @@ is late. Then the cover is switched off in both runs, and the safeguard itself o
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ OVERTAKEN = "--seed 1 --rounds 4 --faults 3 --only overtaken"
 
 @dataclass(frozen=True)
 class Case:
-    """A safeguard, what else is off, the rounds that show it, and what is found without it."""
+    """A safeguard, its rounds, what is found without it (a pattern), and what is off in any case."""
 
     safeguard: str
     rounds: str
@@ -43,7 +44,7 @@ CASES = [
     Case("parking", PLAIN, "has not come to"),
     Case("give-back", PLAIN, "is cancelled, its stock"),
     Case("confirm", LOST, "nobody told the customer"),
-    Case("attempt", OVERTAKEN, "units are in confirmed orders"),
+    Case("attempt", OVERTAKEN, "units are in confirmed orders|is confirmed, its stock"),
     Case("late-acknowledgement", NOTIFICATIONS_DIE, "nobody told the customer", ("saga-timeout",)),
     Case("saga-timeout", ORDERS_DIE, "is pending", ("late-acknowledgement",)),
     Case("answer-again", ORDERS_DIE, "is pending", ("late-acknowledgement", "giving-up")),
@@ -56,7 +57,7 @@ def test_only_without_a_safeguard_the_checks_turn_red(case: Case) -> None:
     assert code == 0, told
     code, told = chaos(case.rounds, (case.safeguard, *case.covers))
     assert code == 1, told
-    assert case.finding in told
+    assert re.search(case.finding, told), told
     assert "replay: make chaos SEED=" in told
 
 

@@ -29,7 +29,7 @@ OVERTAKEN = "--seed 1 --rounds 4 --faults 3 --only overtaken"
 
 @dataclass(frozen=True)
 class Case:
-    """A safeguard, its rounds, what is found without it (a pattern), and what is off in any case."""
+    """A safeguard, the rounds, what is found without it (a pattern), and what is always off."""
 
     safeguard: str
     rounds: str

@@ -79,9 +79,10 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(PYTHON) ci/chassis.py --check
 	@$(TOOLS)/python ci/lock.py --check
 
-contracts: ## write contracts/<service>.openapi.json from the services
+contracts: tools ## write contracts/<service>.openapi.json from the services, and what is made of it
 	@$(SHOP) install
 	@$(PYTHON) ci/contracts/write.py
+	@$(TOOLS)/python ci/contracts/models.py
 
 clients: ## make a Python and a TypeScript client and a Postman collection; needs Node.js
 	@$(SHOP) install ci/clients

@@ -12,6 +12,7 @@ from structlog.contextvars import get_contextvars
 from .chassis.breaker import Breaker, Refused
 from .chassis.logs import log, new_traceparent
 from .errors import CatalogueUnavailable
+from .products_api import ProductPage
 
 AT_ONCE = 4  # of gunicorn's eight threads; the others have orders to show
 TIMEOUT = (1, 2)  # seconds to connect, and of silence
@@ -49,11 +50,12 @@ class Catalogue:
                 if answer.status_code >= 500:
                     answer.raise_for_status()
             answer.raise_for_status()
+            page: ProductPage = answer.json()
             return {
                 found["id"]: CatalogueItem(
                     found["name"], found["price"]["amount"], found["price"]["currency"]
                 )
-                for found in answer.json()["items"]
+                for found in page["items"]
             }
         except Refused as refused:
             raise CatalogueUnavailable(refused.retry_after) from refused

@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
-    mutation lint contracts contracts-check clients chassis lock split new-service test-split \
+    mutation fuzz lint contracts contracts-check clients chassis lock split new-service test-split \
     test-new-service secrets test-chaos clean tools
 
 help: ## show this list
@@ -57,6 +57,11 @@ test-defects: ## sixteen defects of the course this shop comes from, and that it
 test-clients: clients ## those clients and Swagger UI in use; needs Node.js and Chromium
 	@$(SHOP) install
 	@cd ci/clients && .venv/bin/python -m pytest -v $(ARGS)
+
+fuzz: ## every operation of every service, by its contract: EXAMPLES=40 (of each) SEED=1
+	@$(SHOP) install
+	@$(SHOP) install ci/fuzz
+	@cd ci/fuzz && EXAMPLES=$(EXAMPLES) SEED=$(SEED) .venv/bin/python -m pytest -v $(ARGS)
 
 bench-events: ## how fast events are told and handled, on the embedded broker and on RabbitMQ
 	@$(SHOP) install
@@ -116,7 +121,8 @@ secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py
 
 clean: ## remove environments and caches; the data in .run stays
-	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv compose/embedded/.venv .ruff_cache
+	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv ci/fuzz/.venv compose/embedded/.venv
+	rm -rf .ruff_cache
 	rm -rf $(addprefix ci/clients/,.venv node_modules out)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -54,6 +54,20 @@ def test_a_repeat_is_known_by_what_it_orders_and_not_by_how_it_is_written(order)
     assert use_cases.place_order("ann", "key", again, Shelf(), saga_timeout=60).id == order.id
 
 
+def test_the_slower_of_two_copies_is_answered_with_the_order_of_the_faster(app):
+    wanted = [{"product_id": "mug", "quantity": 2}]
+    faster = []
+
+    class SlowShelf(Shelf):
+        def find(self, ids):
+            faster.append(use_cases.place_order("ann", "key", wanted, Shelf(), saga_timeout=60))
+            return super().find(ids)
+
+    slower = use_cases.place_order("ann", "key", wanted, SlowShelf(), saga_timeout=60)
+    assert [slower.id] == [order.id for order in faster]
+    assert Order.objects.count() == 1
+
+
 def test_confirms_when_stock_is_reserved(inbox, order):
     inbox.handle(reserved(order))
     assert status(order) == "confirmed"
@@ -128,15 +142,24 @@ def test_an_order_that_was_asked_about_again_has_its_whole_time_anew(order, monk
     assert status(order) == "rejected"
 
 
+def test_of_two_who_decide_on_what_they_have_read_only_one_does(order):
+    one, two, three = (Order.objects.get(id=order.id) for _ in range(3))
+    assert one.confirm().status == "confirmed"
+    assert two.reject("timeout", []) is None
+    assert three.cancel() is None
+    assert told(order) == ["order.placed", "order.confirmed"]
+
+
 def test_what_was_answered_or_asked_meanwhile_is_not_asked_again(inbox, order):
     """Two workers have read the same order; what the slower one asks comes too late."""
+    other = use_cases.place_order(
+        "ann", "k2", [{"product_id": "mug", "quantity": 2}], Shelf(), saga_timeout=60
+    )
     order.ask_again(60)
     asked = Order.objects.get(id=order.id)
     order.ask_again(600)
     assert Order.objects.get(id=order.id).check_at == asked.check_at
-    other = use_cases.place_order(
-        "ann", "k2", [{"product_id": "mug", "quantity": 2}], Shelf(), saga_timeout=60
-    )
+    assert not Order.objects.get(id=other.id).asked_again
     inbox.handle(reserved(other))
     Order.objects(id=other.id).update(set__outbox=[])  # all has left
     other.ask_again(60)

@@ -83,6 +83,17 @@ def test_the_sweep_brings_home_what_a_decided_order_left_on_the_way(shop, produc
     assert shop.counts(mug) == counts
 
 
+@pytest.mark.parametrize("steps", [["place"], ["place", "confirm"], ["place", "cancel"]])
+def test_the_sweep_leaves_alone_what_is_finished_for_now(shop, product, steps):
+    mug = product()
+    for step in steps:
+        shop.place("o", **{mug: 3}) if step == "place" else getattr(shop, step)("o")
+    wait_until_nobody_can_be_at_it()
+    before, counts = Reservation.objects.get(id="o").to_mongo(), shop.counts(mug)
+    sweep_later()
+    assert (Reservation.objects.get(id="o").to_mongo(), shop.counts(mug)) == (before, counts)
+
+
 def test_the_sweep_gives_back_what_a_rejected_order_still_holds(shop, product):
     mug = product()
     begun = begin(mug)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from datetime import timedelta
 
 import pytest
@@ -307,7 +306,7 @@ def test_what_is_no_json_is_refused(client, admin, body, media_type, status):
 
 
 @pytest.mark.parametrize(
-    "pk", ["nope", "%00", "%FF", "x" * 3000, "$ne", "..%2f", str(uuid.uuid4())]
+    "pk", ["nope", "%00", "%FF", "x" * 3000, "$ne", "..%2f", "0c1a7e5e-4b6c-4d53-9d0f-2f6d2a3c9b11"]
 )
 def test_an_unknown_id_is_404(client, pk):
     assert client.get(f"/products/{pk}").status_code == 404
@@ -332,6 +331,14 @@ def shelf(add):
         description="Good for oolong.",
     )
     add(name="Mug Straße", category="cups", price={"amount": 300, "currency": "EUR"})
+
+
+def test_a_product_is_found_by_its_new_name_and_no_longer_by_its_old_one(client, add, admin):
+    mug = add(name="Mug")
+    change = {"name": "Cup"}
+    client.patch(f"/products/{mug['id']}", json=change, headers=if_match(mug, admin))
+    assert names(client, "q=cup") == ["Cup"]
+    assert names(client, "q=mug") == []
 
 
 def names(client, query):
@@ -376,6 +383,7 @@ def test_finds_what_is_asked_for(client, shelf, query, found):
 
 def test_prices_a_whole_order_in_one_call(client, add):
     ids = [add()["id"] for _ in range(25)]
+    add()
     query = "&".join(f"id={pk}" for pk in [*ids, "unknown"])
     answer = client.get(f"/products?{query}").json
     assert {item["id"] for item in answer["items"]} == set(ids)

@@ -132,6 +132,13 @@ def test_an_unanswered_order_is_asked_again_with_the_same_event(order):
     assert status(order) == "pending"
 
 
+def test_an_order_is_asked_about_again_when_its_time_is_over_and_not_before(order, monkeypatch):
+    for passed, asked in ((30, False), (61, True)):
+        monkeypatch.setattr(use_cases, "now", lambda late=passed: now() + timedelta(seconds=late))
+        use_cases.look_after_pending(60)
+        assert Order.objects.get(id=order.id).asked_again is asked
+
+
 def test_an_order_that_was_asked_about_again_has_its_whole_time_anew(order, monkeypatch):
     Order.objects(id=order.id).update(set__check_at=now())
     for _ in range(3):

@@ -69,7 +69,7 @@ bench-events: ## how fast events are told and handled, on the embedded broker an
 	@$(TOOLS)/python ci/bench/events.py $(ARGS)
 	@$(PYTHON) ci/real_servers.py $(TOOLS)/python ci/bench/events.py $(ARGS)
 
-mutation: ## break each rule of orders and products; tests must notice (an hour): SERVICE=orders
+mutation: ## break each rule of orders and products; tests must notice (long): SERVICE=orders
 	@$(SHOP) install --test
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/mutation.py $(SERVICE)

@@ -254,7 +254,7 @@ def product(app: Flask) -> Callable[..., str]:
     """Puts a product on the shelf; gives its id, as `Shop.place` takes it."""
 
     def make(stock: int = 10, **more: Any) -> str:
-        pk = str(uuid.uuid4())
+        pk = more.pop("id", None) or str(uuid.uuid4())
         price = {"amount": 100, "currency": "EUR"}
         values = {"sku": pk, "name": "Mug", "category": "cups", "price": price, **more}
         Product(id=pk, stock=stock, **values).save(force_insert=True)

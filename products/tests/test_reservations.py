@@ -62,6 +62,43 @@ def test_a_repeat_leaves_an_order_to_whoever_has_just_taken_it_up(shop, product)
     assert (shop.state("o"), shop.counts(mug)) == ("reserved", (7, 3, 0, 1))
 
 
+def test_an_order_holds_a_product_by_one_attempt_only(shop, product):
+    mug = product()
+    pk = mug.replace("_", "-")
+    assert Product.hold(pk, "o", "first", 3, "stock")
+    assert not Product.hold(pk, "o", "second", 3, "stock")
+    assert shop.counts(mug) == (7, 3, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("last", "half", "whole"),
+    [
+        ("place", ("reserving", (10, 0, 0, 0)), ("reserved", (7, 3, 0, 1))),
+        ("cancel", ("returning", (7, 0, 3, 0)), ("released", (10, 0, 0, 0))),
+    ],
+)
+def test_an_attempt_that_was_overtaken_gives_back_and_leaves_the_rest_to_the_other(
+    shop, product, monkeypatch, last, half, whole
+):
+    mug, hold_all = product(), stock._hold_all
+
+    def overtaken(reservation: Reservation, source: str) -> list:
+        short = hold_all(reservation, source)
+        assert Reservation.objects.get(id="o").take_over()
+        return short
+
+    if last == "cancel":
+        shop.place("o", **{mug: 3})
+        shop.confirm("o")
+    with monkeypatch.context() as while_slow, pytest.raises(Busy):
+        while_slow.setattr(stock, "_hold_all", overtaken)
+        shop.place("o", **{mug: 3}) if last == "place" else shop.cancel("o")
+    assert (shop.state("o"), shop.counts(mug)) == half
+    wait_until_nobody_can_be_at_it()
+    sweep_later()
+    assert (shop.state("o"), shop.counts(mug)) == whole
+
+
 def test_asked_again_about_a_sold_order_it_tells_again_that_it_was_reserved(shop, product):
     mug = product()
     shop.place("o", **{mug: 3})

@@ -42,6 +42,16 @@ def test_one_short_item_rejects_the_order_with_what_was_left(shop, product):
     }  # fmt: skip
 
 
+def test_what_was_taken_before_a_short_item_comes_back_and_the_last_unit_is_not_short(
+    shop, product
+):
+    first, short, last = product(id="a"), product(stock=1, id="b"), product(stock=2, id="c")
+    shop.place("o", **{first: 3, short: 2, last: 2})  # in this order
+    assert [shop.counts(p)[:2] for p in (first, short, last)] == [(10, 0), (1, 0), (2, 0)]
+    [item] = shop.outbox("o")[0]["event"]["data"]["items"]
+    assert item == {"product_id": "b", "requested": 2, "left": 1}
+
+
 def test_events_are_what_the_contract_says(shop, product):
     mug = product(stock=3)
     shop.place("a", **{mug: 3})

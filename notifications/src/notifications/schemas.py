@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import Out, Text
-
-
-class In(ma.Schema):
-    """What comes in: nothing undeclared."""
-
-    class Meta:
-        unknown = ma.RAISE
+from .chassis.fields import Cursor, Id, In, Out, Text
 
 
 class NotificationSchema(Out):
@@ -62,9 +54,9 @@ class NotificationQuerySchema(In):
     unread = fields.Boolean(
         load_default=False, metadata={"description": "Only those that were not read"}
     )
-    user_id = Text(high=64, metadata={"description": "Admins only; others see their own"})
+    user_id = Id(metadata={"description": "Admins only; others see their own"})
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-    cursor = Text(high=512)
+    cursor = Cursor()
 
 
 class AlertSchema(In):
@@ -76,6 +68,6 @@ class AlertSchema(In):
         "text": "Orders placed on Friday are packed on Monday.",
     }
 
-    user_id = Text(high=64, required=True)
+    user_id = Id(required=True)
     title = Text(high=200, required=True)
     text = Text(high=2000, required=True)

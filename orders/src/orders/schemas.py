@@ -5,19 +5,12 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import MAX_INTEGER, Integer, Out, Text
+from .chassis.fields import MAX_INTEGER, Cursor, Id, In, Integer, Out, Text
 from .models import STATUSES
 
 MAX_AMOUNT = 10**12  # of one unit; so products has it
 MAX_QUANTITY, MAX_ITEMS = 1000, 50
 _PRICE = {"amount": 1999, "currency": "EUR"}
-
-
-class In(ma.Schema):
-    """What comes in: nothing undeclared."""
-
-    class Meta:
-        unknown = ma.RAISE
 
 
 class MoneySchema(Out):
@@ -30,7 +23,7 @@ class MoneySchema(Out):
 class OrderItemInSchema(In):
     """So many of a product."""
 
-    product_id = Text(high=64, required=True)
+    product_id = Id(required=True)
     quantity = Integer(low=1, high=MAX_QUANTITY, required=True)
 
 
@@ -129,9 +122,9 @@ class OrderQuerySchema(In):
     """Which orders."""
 
     status = fields.String(validate=validate.OneOf(STATUSES))
-    customer_id = Text(high=64, metadata={"description": "Admins only; others see their own"})
+    customer_id = Id(metadata={"description": "Admins only; others see their own"})
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-    cursor = Text(high=512)
+    cursor = Cursor()
 
 
 class OrderPageSchema(Out):

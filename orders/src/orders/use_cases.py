@@ -52,7 +52,9 @@ def place_order(
     try:
         Order.place(order, saga_timeout)
     except NotUniqueError:  # the same key, at the same moment: the other request was first
-        return _of_key(customer_id, key, body_hash) or order
+        if before := _of_key(customer_id, key, body_hash):
+            return before
+        raise
     log.info("order.placed", order_id=order.id)
     return order
 

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import MAX_INTEGER, Integer, Out, Text
+from .chassis.fields import MAX_INTEGER, Cursor, In, Integer, Out, Pattern, Text
 from .models import ROLES
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -15,20 +15,11 @@ _EMAIL = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(\.{_LABEL})+$"  
 _LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 
 
-class Whole(validate.Regexp):
-    """As JSON Schema reads a pattern: `$` is the end, not before a last newline."""
-
-    def __call__(self, value: str) -> str:
-        if self.regex.fullmatch(value) is None:
-            raise ma.ValidationError(self.error)
-        return value
-
-
 class Email(Text):
     """An e-mail address, in lower case."""
 
     def __init__(self, **options: Any) -> None:
-        check = Whole(_EMAIL, error="Not a valid e-mail address.")
+        check = Pattern(_EMAIL, error="Not a valid e-mail address.")
         super().__init__(high=254, also=[check], **options)
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> str:
@@ -39,7 +30,7 @@ class Name(Text):
     """One line of text, without white space around it."""
 
     def __init__(self, **options: Any) -> None:
-        check = Whole(_LINE, error="One line, without white space around it.")
+        check = Pattern(_LINE, error="One line, without white space around it.")
         super().__init__(high=100, also=[check], **options)
 
 
@@ -48,13 +39,6 @@ class NewPassword(Text):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(low=8, high=128, **options)
-
-
-class In(ma.Schema):
-    """What comes in: nothing undeclared."""
-
-    class Meta:
-        unknown = ma.RAISE
 
 
 class RegistrationSchema(In):
@@ -169,7 +153,7 @@ class UserQuerySchema(In):
 
     email = Email()
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
-    cursor = Text(high=512)
+    cursor = Cursor()
 
 
 class UserPageSchema(Out):

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 MAX_INTEGER = 2**53 - 1  # what every reader of JSON keeps exactly
+
+
+class In(Schema):
+    """What comes in: nothing undeclared."""
+
+    class Meta:
+        unknown = RAISE
 
 
 class Out(Schema):
@@ -40,3 +47,29 @@ class Text(fields.String):
         if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
             raise ValidationError("Has characters that cannot be stored.")
         return text
+
+
+class Pattern(validate.Regexp):
+    """As JSON Schema reads a pattern: `$` is the end, not before a last newline."""
+
+    def __call__(self, value: str) -> str:
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError(self.error)
+        return value
+
+
+class Id(Text):
+    """An id as the services make them: fifty fit in a query string, whatever was asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        check = Pattern("^[A-Za-z0-9-]*$", error="Letters, digits and -")
+        super().__init__(high=64, also=[check], **options)
+
+
+class Cursor(Text):
+    """The `next_cursor` of the page before, as base64url."""
+
+    def __init__(self, **options: Any) -> None:
+        check = Pattern("^[A-Za-z0-9_-]*$", error="Not a next_cursor.")
+        meta = {"description": "next_cursor of the page before"}
+        super().__init__(high=512, also=[check], metadata=meta, **options)

@@ -20,17 +20,25 @@ from split import ROOT, copy, services
 MODEL = "notifications"
 NOT_NEEDED = ["tests/test_broker.py"]  # about the chassis, whose copy it is
 UNCHANGED = {".lock", ".json"}
-LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py"]
+LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py", "ci/fuzz/*.py"]
 TABLES = [
     "nix/default.nix",
     "api-gateway/src/gateway/routing.py",
     "api-gateway/src/gateway/settings.py",
     "ci/chaos/faults.py",
+    "ci/e2e/authorization.py",
+    "ci/e2e/test_authorization.py",
     "compose/compose.yaml",
     "compose/embedded/supervisord.conf",
 ]
 # How the paragraphs begin that are about the model.
-HEADS = (f"  {MODEL}:", f"  {MODEL}-worker:", f"[program:{MODEL}-", f"; ---- {MODEL} ")
+HEADS = (
+    f"  {MODEL}:",
+    f"  {MODEL}-worker:",
+    f"[program:{MODEL}-",
+    f"; ---- {MODEL} ",
+    f'    Row("{MODEL}",',
+)
 RESERVED = {"gateway", "health", "order", "orders"}
 
 
@@ -60,11 +68,12 @@ class Names:
         return text
 
     def rename_row(self, line: str) -> str:
-        """As `rename`; in the routing table, columns stay where they are."""
-        if "_row(" not in line:
+        """As `rename`; in a table of rows, columns stay where they are."""
+        if "row(" not in line.lower():
             return self.rename(line)
         column = r'"[^"]*", *'
-        return re.sub(column, lambda at: self.rename(at[0].rstrip()).ljust(len(at[0])), line)
+        renamed = re.sub(column, lambda at: self.rename(at[0].rstrip()).ljust(len(at[0])), line)
+        return re.sub(" +$", "", renamed, flags=re.MULTILINE)
 
 
 def faults(name: str) -> str:

@@ -21,8 +21,9 @@ CHAOS = Path(__file__).with_name("chaos.py")
 PLAIN = "--seed 1 --rounds 2 --faults 6 --only kill,copies:notifications,poison"
 LOST = "--seed 1 --rounds 2 --faults 4 --only lost-publishes"
 # In both rounds a worker is killed while it waits to write what it has just heard.
-ORDERS_DIE = "--seed 562 --rounds 2 --faults 2 --only refused-writes:orders-db,kill:orders-worker"
-NOTIFICATIONS_DIE = ORDERS_DIE.replace("orders", "notifications")
+DIES = "--seed 562 --rounds 2 --faults 2 --only refused-writes:{0}-db,kill:{0}-worker"
+ORDERS_DIE = DIES.format("orders")
+NOTIFICATIONS_DIE = DIES.format("notifications")
 # It shows where an order that was overtaken is sold before the first worker goes on.
 OVERTAKEN = "--seed 1 --rounds 4 --faults 3 --only overtaken"
 

@@ -72,7 +72,11 @@ def token_of(client: Client) -> str:
 
 def _is_known_to_have_ended(doors: dict[str, str], token: str) -> bool:
     headers = {"Authorization": f"Bearer {token}"}
-    asked = [("GET", "orders", ""), ("GET", "notifications", ""), ("DELETE", "products", "/nope")]
+    asked = [
+        ("DELETE", "products", "/nope"),
+        ("GET", "orders", ""),
+        ("GET", "notifications", ""),
+    ]
     answers = [
         requests.request(method, f"{doors[name]}/{name}{more}", headers=headers, timeout=15)
         for method, name, more in asked
@@ -89,8 +93,15 @@ def _things_of(owner: Client, admin: Client) -> dict[str, str]:
     product = answer.json()
     order = settled(owner, place(owner, (product, 1)).json())
     assert owner.post(f"/orders/{order['id']}/cancel").status_code == 200
-    note = eventually(lambda: owner.get("/notifications").json()["items"])[0]
-    return {"product_id": product["id"], "order_id": order["id"], "notification_id": note["id"]}
+    return {
+        "product_id": product["id"],
+        "order_id": order["id"],
+        "notification_id": _first(owner, "/notifications"),
+    }
+
+
+def _first(owner: Client, path: str) -> str:
+    return eventually(lambda: owner.get(path).json()["items"])[0]["id"]
 
 
 def _forged(run_dir: Path, good: str) -> dict[str, str]:

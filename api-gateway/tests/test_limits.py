@@ -136,6 +136,19 @@ def test_neither_preflights_nor_probes_are_counted(make_app: Callable[..., Flask
     assert client.get("/products").status_code == 200
 
 
+def test_nobody_is_told_to_come_back_in_no_time(
+    make_app: Callable[..., Flask], services: dict[str, Service], cache_port: int
+) -> None:
+    url = f"redis://127.0.0.1:{cache_port}/2"
+    client = make_app(rate_limit="1/hour", cache_url=url).test_client()
+    assert client.get("/products").status_code == 200
+    with redis.Redis.from_url(url) as counted:
+        for key in counted.keys():
+            counted.pexpire(key, 450)  # the hour is nearly over
+    answer = client.get("/products")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+
+
 @pytest.mark.parametrize("name", ["rate_limit", "login_rate_limit"])
 def test_a_rate_that_cannot_be_read_ends_the_start(
     make_app: Callable[..., Flask], name: str

@@ -55,5 +55,6 @@ def _say_when_to_come_back(response: Response) -> Response:
     """flask-limiter would send Retry-After with every answer, and instead of a service's own."""
     seconds = response.headers.pop(_SECONDS, None)
     if response.status_code == 429 and seconds:
-        response.headers.setdefault("Retry-After", seconds)
+        # 0 where the window ends within this second: not yet
+        response.headers.setdefault("Retry-After", str(max(1, int(seconds))))
     return response

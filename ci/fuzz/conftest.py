@@ -30,6 +30,12 @@ class Person(Client):
 
     since = 0.0
 
+    def post(self, *words: str, **options: object) -> requests.Response:
+        """The answer, once it is not that too many log in."""
+        while (answer := super().post(*words, **options)).status_code == 429:
+            time.sleep(int(answer.headers["Retry-After"]))
+        return answer
+
     def log_in(self, email: str, password: str) -> dict:
         self.since = time.monotonic()
         return super().log_in(email, password)
@@ -42,24 +48,39 @@ class Person(Client):
         return self.headers["Authorization"]
 
 
-def newcomer(base_url: str) -> Person:
-    """A customer who just registered, and is logged in."""
-    person = Person(base_url)
-    login = {"email": f"{uuid.uuid4().hex}@shop.example", "password": uuid.uuid4().hex}
+def newcomer(users: str, login: dict[str, str] | None = None) -> Person:
+    """A customer who just registered at the address of users, and is logged in."""
+    person = Person(users)
+    login = login or new_login()
     answer = person.post("/auth/register", json={**login, "name": "Customer"})
     assert answer.status_code == 201, answer.text
     person.log_in(**login)
     return person
 
 
+def new_login() -> dict[str, str]:
+    return {"email": f"{uuid.uuid4().hex}@shop.example", "password": uuid.uuid4().hex}
+
+
+def add_product(admin: Person, number: int) -> str:
+    """The id of a new product, of which nobody can buy the last."""
+    body = {"sku": f"FUZZ-{number}", "name": "Ware", "description": "", "category": "fuzz",
+            "stock": 10**9, "price": {"amount": 1, "currency": "EUR"}}  # fmt: skip
+    answer = admin.post("/products", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
 @dataclass
 class Target:
     """The services of a shop, and who asks them."""
 
-    base_url: str
     addresses: dict[str, str]
     people: dict[str, Person]
     leaver: Person  # whose session may end
+    login: dict[str, str]  # of somebody, to log in as
+    wares: list[str]  # the ids of as many products as one order may name
+    other: str  # the id of a product that may change
     session: requests.Session = field(default_factory=requests.Session)
 
     def kept(self) -> set[str]:
@@ -74,9 +95,16 @@ def target(shop: Shop) -> Iterator[Target]:
     ports = json.loads((shop.run_dir / "ports.json").read_text())
     admin = Person(shop.base_url)
     admin.log_in(**shop.credentials)
-    people = {"admin": admin, "customer": newcomer(shop.base_url)}
     addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    target = Target(shop.base_url, addresses, people, leaver=newcomer(shop.base_url))
+    target = Target(
+        addresses,
+        people={"admin": admin, "customer": newcomer(addresses["users"])},
+        leaver=newcomer(addresses["users"]),
+        login=(login := new_login()),
+        wares=[add_product(admin, number) for number in range(50)],
+        other=add_product(admin, 50),
+    )
+    newcomer(addresses["users"], login)
     target.session.trust_env = False  # never through a proxy
     with target.session:
         yield target

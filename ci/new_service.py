@@ -22,6 +22,7 @@ NOT_NEEDED = ["tests/test_broker.py"]  # about the chassis, whose copy it is
 UNCHANGED = {".lock", ".json"}
 LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py", "ci/fuzz/*.py"]
 TABLES = [
+    "nix/apps.nix",
     "nix/default.nix",
     "api-gateway/src/gateway/routing.py",
     "api-gateway/src/gateway/settings.py",

@@ -102,8 +102,10 @@ def split(service: str, into: Path) -> None:
     project = tomllib.loads((into / "pyproject.toml").read_text())["project"]
     write_contracts(service, into / "contracts")
     (into / "ci/requirements.lock").write_text(lock_of_tools())
-    # The Nix table of services: one row, whose folder is the root.
+    # The Nix table of services: one row, whose folder is the root; and no shop to start.
     nix = into / "nix/default.nix"
+    (into / "nix/apps.nix").unlink()
+    edit(nix, r"^  apps = .*\n", "")
     edit(nix, rf"^    (?!{service} )[\w-]+ = {{ folder = .*\n", "")
     edit(nix, rf"folder = \.\./{service};", "folder = ../.;")
     edit(into / "flake.nix", r'description = ".*"', f'description = "{project["description"]}"')

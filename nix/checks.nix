@@ -3,6 +3,7 @@
   lib,
   pkgs,
   services,
+  ...
 }:
 lib.mapAttrs (
   name: service:
@@ -19,6 +20,7 @@ lib.mapAttrs (
     buildPhase = ''
       ${lib.getExe service.package} --help
       cd ${service.path}
+      PYTHONPATH=src lint-imports --no-cache
       rm -r src # the tests are of the installed package
       HOME=$TMPDIR pytest -p no:cacheprovider
     '';

@@ -10,10 +10,11 @@ let
     notifications = { folder = ../notifications; port = 8004; };
     api-gateway = { folder = ../api-gateway; port = 8080; };
   };
-  systems = [
+  linux = [
     "x86_64-linux"
     "aarch64-linux"
   ];
+  systems = linux ++ [ "aarch64-darwin" ]; # of the shells and the formatter
 
   # What every kind of output is made from, on one system.
   on =
@@ -22,13 +23,17 @@ let
       pkgs = nixpkgs.legacyPackages.${system};
     in
     {
-      inherit lib pkgs;
+      inherit lib nixpkgs pkgs;
       services = lib.mapAttrs (_: import ./service.nix { inherit lib pkgs; }) services;
     };
-  each = make: lib.genAttrs systems (system: make (on system));
+  each = systems: make: lib.genAttrs systems (system: make (on system));
 in
 {
-  packages = each (args: import ./packages.nix args // import ./images.nix args);
-  devShells = each (import ./shells.nix);
-  checks = each (import ./checks.nix);
+  packages = each linux (
+    args: import ./packages.nix args // import ./images.nix args // import ./sboms.nix args
+  );
+  apps = each linux (import ./apps.nix);
+  devShells = each systems (import ./shells.nix);
+  checks = each linux (import ./checks.nix);
+  formatter = each systems ({ pkgs, ... }: pkgs.nixfmt-tree);
 }

@@ -3,6 +3,7 @@
   lib,
   pkgs,
   services,
+  ...
 }:
 lib.mapAttrs' (
   name: service:

@@ -100,6 +100,7 @@ let
 in
 {
   inherit folder port project;
+  wheels = wheelsOf "run";
   path = ".${lib.removePrefix (toString ../.) (toString folder)}"; # from the root of the repository
   package = environment project.name [ "run" ];
   testing = environment "${project.name}-testing" [

@@ -3,19 +3,40 @@
   lib,
   pkgs,
   services,
+  ...
 }:
+let
+  # On Linux exactly the wheels of the lock; elsewhere pip brings those of the same lock for its system.
+  environment =
+    service:
+    if pkgs.stdenv.hostPlatform.isLinux then
+      {
+        packages = [ service.testing ];
+        shellHook = "";
+      }
+    else
+      {
+        packages = [ pkgs.python313 ];
+        shellHook = ''
+          test -d .venv || python -m venv .venv
+          .venv/bin/pip install --quiet --require-hashes -r requirements-test.lock
+          export PATH=$PWD/.venv/bin:$PATH
+        '';
+      };
+in
 lib.mapAttrs (
   _: service:
   pkgs.mkShell {
-    packages = [
-      service.testing
+    packages = (environment service).packages ++ [
       pkgs.gnumake
+      pkgs.ruff
     ];
     # The sources go before the installed copy of the service: what you edit is what runs.
     shellHook = ''
       export PYTHONPATH=$PWD/${service.path}/src
       cd ${service.path}
-    '';
+    ''
+    + (environment service).shellHook;
   }
 ) services
 // {

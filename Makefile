@@ -8,7 +8,7 @@ TOOLS := ci/.venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
     mutation fuzz lint contracts contracts-check clients chassis lock split new-service test-split \
-    test-new-service secrets test-chaos clean tools
+    test-new-service test-images secrets test-chaos clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -83,6 +83,10 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 	done
 	@$(PYTHON) ci/chassis.py --check
 	@$(TOOLS)/python ci/lock.py --check
+	@$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
+	    ci/alone/ci.yml
+	@$(TOOLS)/check-jsonschema --builtin-schema vendor.compose-spec compose/compose.yaml
+	@$(TOOLS)/zizmor --offline --quiet .github/workflows ci/alone/ci.yml
 
 contracts: tools ## write contracts/<service>.openapi.json from the services, and what is made of it
 	@$(SHOP) install
@@ -116,6 +120,15 @@ test-new-service: tools ## a sixth service, as new-service leaves it, in a tempo
 
 test-split: tools ## split every service out, and test, check and start it there; one: SERVICE=users
 	@cd ci && .venv/bin/python -m pytest -v tests/test_split.py $(if $(SERVICE),-k $(SERVICE)) $(ARGS)
+
+test-images: tools ## build the images, and look for what they should not be; needs Docker
+	@for folder in $(SERVICES); do \
+	    echo "image of $$folder"; \
+	    $(TOOLS)/hadolint $$folder/Dockerfile || exit 1; \
+	    docker build --quiet --tag shop/$$folder $$folder || exit 1; \
+	    $(TOOLS)/container-structure-test test --image shop/$$folder \
+	        --config $$folder/image.yaml || exit 1; \
+	done
 
 secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py

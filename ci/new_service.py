@@ -30,7 +30,11 @@ TABLES = [
     "ci/e2e/authorization.py",
     "ci/e2e/test_authorization.py",
     "compose/compose.yaml",
+    "compose/embedded/place.py",
     "compose/embedded/supervisord.conf",
+    "compose/kubernetes/gateway.yaml",
+    "compose/kubernetes/kustomization.yaml",
+    "compose/kubernetes/network.yaml",
 ]
 # How the paragraphs begin that are about the model.
 HEADS = (
@@ -125,6 +129,18 @@ def add_to_table(text: str, names: Names) -> str:
     return "\n\n".join(copy_runs(paragraphs, is_paragraph, names))
 
 
+def add_to_drawing(text: str, names: Names) -> str:
+    """The drawing of compose.yaml has one more line below its last service."""
+
+    def with_one_more(last: re.Match[str]) -> str:
+        margin, service, end, store = last.groups()
+        new = f"{names.rename(MODEL)} ─".ljust(len(service), "─")
+        joined = {"┴": "┼", "┘": "┤"}[end]
+        return f"{margin}├─ {service}{joined}{store}\n{margin}└─ {new}┘"
+
+    return re.sub(r"^(# +)└─ (\w+ ─+)([┴┘])(.*)$", with_one_more, text, flags=re.MULTILINE)
+
+
 def make(names: Names, name: str) -> list[Path]:
     """The new folder and the changed tables; gives what was written."""
     folder = ROOT / name
@@ -137,13 +153,16 @@ def make(names: Names, name: str) -> list[Path]:
         path.rename(path.with_name(names.rename(path.name)))
     readme = folder / "README.md"
     readme.write_text(re.sub(r"; `tests/test_broker[^.]*\.[^.]*\.", ".", readme.read_text()))
-    written = [folder]
+    manifest = ROOT / f"compose/kubernetes/{MODEL}.yaml"
+    copied = manifest.with_name(f"{name}.yaml")
+    copied.write_text(names.rename(manifest.read_text()))
+    written = [folder, copied]
     files = {path for pattern in LISTS for path in ROOT.glob(pattern) if path.is_file()}
     files = {path for path in files if not {".venv", "secrets", "__pycache__"} & {*path.parts}}
     for path in sorted(files | {ROOT / table for table in TABLES}):
         text = add_to_lists(before := path.read_text(), names)
         if str(path.relative_to(ROOT)) in TABLES:
-            text = add_to_table(text, names)
+            text = add_to_drawing(add_to_table(text, names), names)
         if text != before:
             path.write_text(text)
             written.append(path)

@@ -1,4 +1,4 @@
-"""Runs every suite from its own folder and sums them up: services, contracts, end to end.
+"""Runs every suite from its own folder and sums them up: each service, and the shop as a whole.
 
 Words that are not options of this script go to each pytest.
 """
@@ -25,7 +25,7 @@ def suites(real: bool) -> list[tuple[str, Path, list[str]]]:
         services = [path for path in services if "real:" in (path / "pyproject.toml").read_text()]
     return [
         *((folder.name, folder, only_real) for folder in services),
-        *([] if real else [("contracts", ROOT / "ci", ["contracts"])]),
+        *([] if real else [(name, ROOT / "ci", [name]) for name in ("contracts", "deployment")]),
         ("end to end", ROOT / "ci", []),
     ]
 

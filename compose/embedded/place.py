@@ -11,12 +11,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOLS = ROOT / "compose/embedded/.venv/bin"
-SERVICES = ["users", "products", "orders", "notifications"]
 # The documented ports. A copy on another GATEWAY_PORT gets free ones instead.
+SERVICES = {
+    "users": 8001,
+    "products": 8002,
+    "orders": 8003,
+    "notifications": 8004,
+}
 PORTS = {
     "gateway": 8080,
-    **{name: 8001 + index for index, name in enumerate(SERVICES)},
-    **{f"{name}-db": 8011 + index for index, name in enumerate(SERVICES)},
+    **SERVICES,
+    **{f"{name}-db": port + 10 for name, port in SERVICES.items()},
     "broker": 8031,
     "cache": 8032,
 }

@@ -95,11 +95,11 @@ contracts: tools ## write contracts/<service>.openapi.json from the services, an
 
 clients: ## make a Python and a TypeScript client and a Postman collection; needs Node.js
 	@$(SHOP) install ci/clients
-	@ci/clients/.venv/bin/python ci/clients/generate.py
+	@PYTHONPATH=ci ci/clients/.venv/bin/python ci/clients/generate.py
 
 contracts-check: ## no promise breaks silently; Redocly's and OWASP's rules; needs Node.js
 	@$(SHOP) install ci
-	@$(PYTHON) ci/contracts/check.py
+	@PYTHONPATH=ci $(PYTHON) ci/contracts/check.py
 	@cd ci && .venv/bin/python -m pytest -q contracts
 
 chassis: ## copy the chassis (files all services hold) from its origin, orders

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import npm
 import postman
+
+import node_tools
 
 HERE = Path(__file__).resolve().parent
 CONTRACT = HERE.parents[1] / "contracts/api-gateway.openapi.json"
@@ -36,14 +37,14 @@ def typescript_package(folder: Path) -> None:
     schema = folder / "src/schema.ts"
     _expect(
         "openapi-typescript",
-        npm.run("openapi-typescript/bin/cli.js", CONTRACT, "--output", schema),
+        node_tools.run(HERE, "openapi-typescript/bin/cli.js", CONTRACT, "--output", schema),
     )
     description = json.loads((folder / "package.json").read_text())
     tools = json.loads((HERE / "package.json").read_text())["dependencies"]
     description["version"] = json.loads(CONTRACT.read_text())["info"]["version"]
     description["dependencies"] = {"openapi-fetch": tools["openapi-fetch"]}
     (folder / "package.json").write_text(json.dumps(description, indent=2) + "\n")
-    _expect("tsc", npm.run("typescript/bin/tsc", "--project", folder))
+    _expect("tsc", node_tools.run(HERE, "typescript/bin/tsc", "--project", folder))
 
 
 def postman_collection(folder: Path) -> None:
@@ -59,7 +60,7 @@ def _expect(tool: str, ended: subprocess.CompletedProcess[str]) -> None:
 
 
 def main() -> None:
-    npm.install()
+    node_tools.install(HERE)
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     for make in (python_package, typescript_package, postman_collection):

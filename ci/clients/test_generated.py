@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,6 @@ import uuid
 from itertools import groupby
 from pathlib import Path
 
-import npm
 import postman
 import pytest
 from generate import CONTRACT, OUT
@@ -22,6 +22,7 @@ from shop_client.api.products import list_products
 from shop_client.api.users import show_me
 from shop_client.models import Login, Order, OrderIn, OrderItemIn, Registration
 
+import node_tools
 from e2e.conftest import eventually
 
 HERE = Path(__file__).resolve().parent
@@ -30,7 +31,8 @@ NO_NETWORK = ["unshare", "--map-root-user", "--net"]  # not even a loopback that
 
 def run(*command: str | Path, cwd: Path = HERE) -> str:
     """What the command prints; fails with it where the command does."""
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True)
+    found = {**os.environ, "PYTHONPATH": str(HERE.parent)}  # where node_tools is
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=found, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -89,7 +91,7 @@ def told(customer: AuthenticatedClient) -> set[str]:
 
 def test_the_typescript_package_tells_the_story_and_is_typed(base_url, tmp_path):
     lay_out_project(tmp_path)
-    tsc = npm.run("typescript/bin/tsc", cwd=tmp_path)
+    tsc = node_tools.run(HERE, "typescript/bin/tsc", cwd=tmp_path)
     assert tsc.returncode == 0, tsc.stdout
     assert "is confirmed" in run("node", "story.js", base_url, cwd=tmp_path)
 
@@ -98,7 +100,7 @@ def test_tsc_refuses_what_the_contract_does_not_have(tmp_path):
     lay_out_project(tmp_path)
     story = tmp_path / "story.ts"
     story.write_text(story.read_text().replace("quantity: 1", 'quantity: "one"'))
-    tsc = npm.run("typescript/bin/tsc", cwd=tmp_path)
+    tsc = node_tools.run(HERE, "typescript/bin/tsc", cwd=tmp_path)
     assert tsc.returncode != 0
     assert "Type 'string' is not assignable to type 'number'" in tsc.stdout
 
@@ -108,7 +110,7 @@ def lay_out_project(folder: Path) -> None:
     modules = folder / "node_modules"
     (modules / "@types").mkdir(parents=True)
     (modules / "shop-client").symlink_to(OUT / "typescript")
-    (modules / "@types/node").symlink_to(npm.MODULES / "@types/node")
+    (modules / "@types/node").symlink_to(HERE / "node_modules/@types/node")
     options = json.loads((OUT / "typescript/tsconfig.json").read_text())["compilerOptions"]
     options |= {"types": ["node"], "outDir": ".", "rootDir": "."}
     description = {"compilerOptions": options, "files": ["story.ts"]}
@@ -122,7 +124,7 @@ def test_the_postman_collection_tells_the_story(base_url, tmp_path):
     report = tmp_path / "report.json"
     options = ["--env-var", f"base_url={base_url}", "--color", "off"]
     options += ["--reporters", "cli,json", "--reporter-json-export", report]
-    ended = npm.run("newman/bin/newman.js", "run", collection, *options)
+    ended = node_tools.run(HERE, "newman/bin/newman.js", "run", collection, *options)
     assert ended.returncode == 0, ended.stdout
     sent = [each["item"]["name"] for each in json.loads(report.read_text())["run"]["executions"]]
     steps = [item["name"] for item in json.loads(collection.read_text())["item"]]

@@ -9,15 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import node_tools
 from changes import Change, Contract, changes
+
+import node_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
+TOOLS = ROOT / "ci/node"
 
 
 def main() -> int:
-    node_tools.install()
+    node_tools.install(TOOLS)
     # Not in a list with `and`: one run tells all that is wrong.
     passed = [passes_redocly(), passes_spectral(), *map(passes_comparison, released_or_now())]
     return 0 if all(passed) else 1
@@ -28,14 +30,14 @@ def passes_redocly() -> bool:
 
 
 def passes_spectral() -> bool:
-    files = [os.path.relpath(path, node_tools.FOLDER) for path in sorted(CONTRACTS.glob("*.json"))]
+    files = [os.path.relpath(path, TOOLS) for path in sorted(CONTRACTS.glob("*.json"))]
     rules = ["--ruleset=spectral.yaml", "--fail-severity=hint", "--format=stylish"]
     print("spectral: ", end="", flush=True)
     return _run("node_modules/.bin/spectral", "lint", *rules, *files)
 
 
 def _run(*command: str) -> bool:
-    return subprocess.run(command, cwd=node_tools.FOLDER).returncode == 0
+    return subprocess.run(command, cwd=TOOLS).returncode == 0
 
 
 def released_or_now() -> list[str]:

@@ -2,8 +2,9 @@
 
 import json
 import re
+from pathlib import Path
 
-from node_tools import FOLDER
+FOLDER = Path(__file__).resolve().parents[1] / "node"
 
 LOCK = (FOLDER / "package-lock.json").read_text()
 

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import hypothesis
 import schemathesis
-from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Target, newcomer
+from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Person, Target, newcomer
 from hypothesis import Phase
 from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis.checks import not_a_server_error
@@ -54,7 +54,7 @@ def call(case: schemathesis.Case, target: Target, service: str, role: str) -> Re
     name, person = name_of(case.operation), target.people[role]
     told = (case.path_parameters, case.query, case.headers, case.body)
     if crc32(repr(told).encode()) % 2:  # half of them, and the same case always alike
-        inform(case, name, target)
+        inform(case, name, target, person)
     if name in ENDS_SESSIONS:
         person = target.leaver
     elif name == "set_roles" and case.path_parameters.get("user_id") in target.kept():
@@ -71,7 +71,7 @@ def call(case: schemathesis.Case, target: Target, service: str, role: str) -> Re
     return answer
 
 
-def inform(case: schemathesis.Case, name: str, target: Target) -> None:
+def inform(case: schemathesis.Case, name: str, target: Target, person: Person) -> None:
     """Tell a case what nobody can guess, or it would only ever be refused.
 
     What it holds is replaced, not changed: it may be an example of the contract.
@@ -84,6 +84,8 @@ def inform(case: schemathesis.Case, name: str, target: Target) -> None:
         return
     if name == "log_in":
         case.body = case.body | target.login
+    elif name == "send_alert":
+        case.body = case.body | {"user_id": person.user_id}
     elif name == "refresh":
         case.body = case.body | {"refresh_token": newcomer(target.addresses["users"]).refresh_token}
     elif name == "place_order" and isinstance(items := case.body.get("items"), list):

@@ -29,6 +29,7 @@ class Person(Client):
     """Somebody whose token is never so old that a service may want it refreshed."""
 
     since = 0.0
+    order_id = ""
 
     def post(self, *words: str, **options: object) -> requests.Response:
         """The answer, once it is not that too many log in."""
@@ -62,9 +63,9 @@ def new_login() -> dict[str, str]:
     return {"email": f"{uuid.uuid4().hex}@shop.example", "password": uuid.uuid4().hex}
 
 
-def add_product(admin: Person, number: int) -> str:
+def add_product(admin: Person) -> str:
     """The id of a new product, of which nobody can buy the last."""
-    body = {"sku": f"FUZZ-{number}", "name": "Ware", "description": "", "category": "fuzz",
+    body = {"sku": uuid.uuid4().hex, "name": "Ware", "description": "", "category": "fuzz",
             "stock": 10**9, "price": {"amount": 1, "currency": "EUR"}}  # fmt: skip
     answer = admin.post("/products", json=body)
     assert answer.status_code == 201, answer.text
@@ -101,10 +102,16 @@ def target(shop: Shop) -> Iterator[Target]:
         people={"admin": admin, "customer": newcomer(addresses["users"])},
         leaver=newcomer(addresses["users"]),
         login=(login := new_login()),
-        wares=[add_product(admin, number) for number in range(50)],
-        other=add_product(admin, 50),
+        wares=[add_product(admin) for _ in range(50)],
+        other=add_product(admin),
     )
     newcomer(addresses["users"], login)
+    for person in target.people.values():
+        body = {"items": [{"product_id": target.other, "quantity": 1}]}
+        headers = {"Idempotency-Key": "first", "Authorization": person.token()}
+        answer = requests.post(f"{shop.base_url}/orders", json=body, headers=headers, timeout=15)
+        assert answer.status_code == 201, answer.text
+        person.order_id = answer.json()["id"]
     target.session.trust_env = False  # never through a proxy
     with target.session:
         yield target

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import hypothesis
 import schemathesis
-from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Person, Target, newcomer
+from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Person, Target, add_product, newcomer
 from hypothesis import Phase
 from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis.checks import not_a_server_error
@@ -80,6 +80,10 @@ def inform(case: schemathesis.Case, name: str, target: Target, person: Person) -
         case.headers = {**(case.headers or {}), "If-Match": "*"}
     if name in ("change_product", "replace_product"):
         case.path_parameters = {"product_id": target.other}
+    elif name == "remove_product":
+        case.path_parameters = {"product_id": add_product(target.people["admin"])}
+    elif name in ("get_order", "cancel_order"):
+        case.path_parameters = {"order_id": person.order_id}
     if not isinstance(case.body, dict):
         return
     if name == "log_in":

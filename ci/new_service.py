@@ -22,6 +22,7 @@ NOT_NEEDED = ["tests/test_broker.py"]  # about the chassis, whose copy it is
 UNCHANGED = {".lock", ".json"}
 LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py", "ci/fuzz/*.py"]
 TABLES = [
+    "README.md",
     "nix/apps.nix",
     "nix/default.nix",
     "api-gateway/src/gateway/routing.py",
@@ -29,6 +30,7 @@ TABLES = [
     "ci/chaos/faults.py",
     "ci/e2e/authorization.py",
     "ci/e2e/test_authorization.py",
+    "ci/node/spectral.yaml",
     "compose/compose.yaml",
     "compose/embedded/place.py",
     "compose/embedded/supervisord.conf",

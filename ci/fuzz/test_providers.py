@@ -11,6 +11,7 @@ from itertools import count
 from zlib import crc32
 
 import hypothesis
+import pytest
 import schemathesis
 from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Person, Target, add_product, newcomer
 from hypothesis import Phase
@@ -58,7 +59,7 @@ def call(case: schemathesis.Case, target: Target, service: str, role: str) -> Re
     if name in ENDS_SESSIONS:
         person = target.leaver
     elif name == "set_roles" and case.path_parameters.get("user_id") in target.kept():
-        case.path_parameters["user_id"] = newcomer(target.addresses["users"]).user_id
+        case.path_parameters = {"user_id": newcomer(target.addresses["users"]).user_id}
     answer = case.call(
         base_url=target.addresses[service],
         session=target.session,
@@ -156,6 +157,8 @@ def each_was_done(service: str) -> Callable:
 
     def test() -> None:
         asked = {name for of, name, _ in ANSWERS if of == service} - {"another method"}
+        if not asked:
+            pytest.skip("nothing was asked of it in this run")
         done = {name for of, name, status in ANSWERS if of == service and status < 400}
         assert asked - done == set()
 

@@ -7,8 +7,8 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
-    mutation fuzz lint contracts contracts-check clients chassis lock split new-service test-split \
-    test-new-service test-images secrets test-chaos clean tools
+    mutation fuzz lint contracts contracts-check clients chassis docs lock split new-service test-split \
+    learn test-course test-new-service test-images secrets test-chaos clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -74,6 +74,15 @@ mutation: ## break each rule of orders and products; tests must notice (long): S
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/mutation.py $(SERVICE)
 
+learn: ## grade this copy by what the episodes of docs/tutorial say must hold: EPISODE=05
+	@$(SHOP) install --test
+	@$(SHOP) install ci
+	@$(PYTHON) ci/learn/learn.py $(EPISODE)
+
+test-course: ## every command of every episode, with its output, in a temporary copy (needs curl and jq)
+	@$(SHOP) install ci
+	@cd ci/learn && ../.venv/bin/python -m pytest -v $(ARGS)
+
 lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(TOOLS)/ruff check .
 	@$(TOOLS)/ruff format --check .
@@ -82,6 +91,7 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 	    (cd $$folder && PYTHONPATH=src ../$(TOOLS)/lint-imports --no-logo) || exit 1; \
 	done
 	@$(PYTHON) ci/chassis.py --check
+	@$(PYTHON) ci/learn/quotes.py --check
 	@$(TOOLS)/python ci/lock.py --check
 	@$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	    ci/alone/ci.yml
@@ -110,6 +120,9 @@ lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=
 
 split: ## lay a service into an empty folder as its own repository: SERVICE=users [INTO=folder]
 	@$(PYTHON) ci/split.py $(SERVICE) $(if $(INTO),--into '$(INTO)')
+
+docs: ## write what the docs quote of the code
+	@$(PYTHON) ci/learn/quotes.py
 
 new-service: tools ## begin a service as a copy of notifications, wired everywhere: NAME=reviews
 	@$(TOOLS)/python ci/new_service.py $(NAME)

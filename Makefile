@@ -95,7 +95,7 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(TOOLS)/python ci/lock.py --check
 	@$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	    ci/alone/ci.yml
-	@$(TOOLS)/check-jsonschema --builtin-schema vendor.compose-spec compose/compose.yaml
+	@$(TOOLS)/check-jsonschema --builtin-schema vendor.compose-spec compose/compose*.yaml
 	@$(TOOLS)/zizmor --offline --quiet .github/workflows ci/alone/ci.yml
 
 contracts: tools ## write contracts/<service>.openapi.json from the services, and what is made of it

@@ -31,6 +31,7 @@ TABLES = [
     "ci/e2e/authorization.py",
     "ci/e2e/test_authorization.py",
     "ci/node/spectral.yaml",
+    "compose/compose.dev.yaml",
     "compose/compose.yaml",
     "compose/embedded/place.py",
     "compose/embedded/supervisord.conf",

@@ -50,8 +50,9 @@ def environment(process: str) -> dict[str, str]:
 
 @cache
 def compose() -> dict[str, Document]:
-    """The containers of compose.yaml, those of the stores too."""
-    return yaml.safe_load((ROOT / "compose/compose.yaml").read_text())["services"]
+    """The containers of compose.yaml, those of the stores too; not what comes with a profile."""
+    found = yaml.safe_load((ROOT / "compose/compose.yaml").read_text())["services"]
+    return {name: said for name, said in found.items() if "profiles" not in said}
 
 
 def processes() -> list[str]:

@@ -6,9 +6,10 @@ SHOP := $(PYTHON) compose/embedded/shop.py
 TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs demo test test-real test-defects test-clients chaos bench-events \
-    mutation fuzz lint contracts contracts-check clients chassis docs lock split new-service test-split \
-    learn test-course test-new-service test-images secrets test-chaos clean tools
+.PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
+    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs lock \
+    split new-service test-split learn test-course test-new-service test-images secrets test-chaos \
+    clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -38,6 +39,16 @@ test-real: ## the worker and end-to-end tests on real RabbitMQ and Redis
 	@$(SHOP) install --test
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py $(PYTHON) ci/test.py --real $(ARGS)
+
+test-mongo: ## every test of every service and the story on MongoDB 8, RabbitMQ and Redis; needs Docker
+	@$(SHOP) install --test
+	@$(SHOP) install ci
+	@$(PYTHON) ci/real_servers.py --mongo $(PYTHON) ci/test.py $(ARGS)
+
+chaos-mongo: ## the chaos, on that MongoDB as well
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(PYTHON) ci/real_servers.py --mongo $(TOOLS)/python ci/chaos/chaos.py $(ARGS)
 
 chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= ORDERS= FAULTS=
 	@$(SHOP) install

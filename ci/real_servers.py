@@ -1,10 +1,12 @@
 """Runs a command with BROKER_URL and CACHE_URL set to a real RabbitMQ and a real Redis.
 
 They are the servers that these variables name already; else containers; else, for root on a
-Debian, its packages, run as processes of this script on free loopback ports. What was started is
-stopped again.
+Debian, its packages, run as processes of this script on free loopback ports. With --mongo,
+MONGO_URL (and TEST_MONGO_URL, for the tests of a service) is a MongoDB 8 too, a replica set of one:
+always a container, for Debian has none. What was started is stopped again.
 """
 
+import argparse
 import os
 import shutil
 import signal
@@ -14,13 +16,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 HELP = """no real servers to test on; one of these is needed:
   BROKER_URL=amqp://... CACHE_URL=redis://... make test-real
   a running Docker or Podman
   a Debian or Ubuntu, as root (its rabbitmq-server and redis-server are then installed)"""
+MONGO_HELP = """no MongoDB to test on; one of these is needed:
+  MONGO_URL=mongodb://... make test-mongo
+  a running Docker or Podman"""
 POLICY = Path("/usr/sbin/policy-rc.d")
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -163,6 +168,39 @@ def packages() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def mongo() -> Iterator[dict[str, str]]:
+    """MongoDB 8 in a container, as the replica set that production has."""
+    if given := os.environ.get("MONGO_URL"):
+        print("MongoDB: that of MONGO_URL", flush=True)
+        yield {"TEST_MONGO_URL": given}
+        return
+    if not (command := engine()):
+        raise SystemExit(MONGO_HELP)
+    print(f"MongoDB: a container of {command}", flush=True)
+    # The same port inside and outside: a member of a replica set is called by its own address.
+    port = free_port()
+    # The chaos lets it refuse writes, which only a server under test may be told.
+    words = ["--replSet", "rs0", "--port", str(port), "--setParameter", "enableTestCommands=1"]
+    run = [command, "run", "--detach", "--publish", f"127.0.0.1:{port}:{port}", "mongo:8", *words]
+    name = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    members = f"{{_id: 'rs0', members: [{{_id: 0, host: '127.0.0.1:{port}'}}]}}"
+    begin = f"try {{ rs.status().ok }} catch {{ rs.initiate({members}) }}"
+
+    def is_primary() -> bool:
+        shell = [command, "exec", name, "mongosh", "--quiet", "--port", str(port), "--eval"]
+        ask = [*shell, f"{begin}; db.hello().isWritablePrimary"]
+        return "true" in subprocess.run(ask, capture_output=True, text=True).stdout
+
+    try:
+        wait("MongoDB", is_primary)
+        url = f"mongodb://127.0.0.1:{port}"
+        yield {"MONGO_URL": url, "TEST_MONGO_URL": url}
+    finally:
+        remove = [command, "rm", "--force", "--volumes", name]
+        subprocess.run(remove, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
 def servers() -> Iterator[dict[str, str]]:
     if os.environ.get("BROKER_URL"):
         print("real servers: those of BROKER_URL and CACHE_URL", flush=True)
@@ -180,9 +218,15 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mongo", action="store_true", help="and MONGO_URL to MongoDB 8")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run, with its words")
+    options = parser.parse_args()
+    if not options.command:
+        parser.error("say what to run")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `with` stops the servers
-    with servers() as found:
-        return subprocess.run(sys.argv[1:], env={**os.environ, **found}).returncode
+    with servers() as found, mongo() if options.mongo else nullcontext({}) as more:
+        return subprocess.run(options.command, env={**os.environ, **found, **more}).returncode
 
 
 if __name__ == "__main__":

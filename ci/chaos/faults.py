@@ -13,6 +13,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from doors import Door
+from given import LeftOut
 from schedule import Fault
 from servers import Redis, restart_rabbitmq
 from stores import Stores
@@ -43,6 +44,8 @@ class Faults:
         """Do it; returns when it is over."""
         try:
             getattr(self, f"_{fault.kind.replace('-', '_')}")(fault, Random(fault.seed))
+        except LeftOut as why:
+            print(f"left out: {fault}: {why}", flush=True)
         except Exception as error:  # the edge of a thread: told when the round is over
             self.failed.append(f"{fault}: {error!r}")
 
@@ -82,18 +85,25 @@ class Faults:
             self._signal(pid, signal.SIGTERM)
 
     def _kill_database(self, fault: Fault, chance: Random) -> None:
+        if self.stores.given:
+            self.stores.given.kill()
+            return
         for pid in self.pids(fault.target):
             self._signal(pid, signal.SIGKILL)
 
     def _hang_database(self, fault: Fault, chance: Random) -> None:
+        if self.stores.given:
+            self.stores.given.hang(fault.seconds)
+        else:
+            self._slow_consumer(fault, chance)
+
+    def _slow_consumer(self, fault: Fault, chance: Random) -> None:
         pids = self.pids(fault.target)
         for pid in pids:
             self._signal(pid, signal.SIGSTOP)
         time.sleep(fault.seconds)
         for pid in pids:
             self._signal(pid, signal.SIGCONT)
-
-    _slow_consumer = _hang_database
 
     def _overtaken(self, fault: Fault, chance: Random) -> None:
         """A worker freezes over an order, a second one takes that over, and the first goes on."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo.errors import PyMongoError
+from given import GivenMongo, LeftOut
+from pymongo.errors import OperationFailure, PyMongoError
 
 SERVICES = ["users", "products", "orders", "notifications"]
 OUTBOXES = [
@@ -25,10 +26,11 @@ Answer = TypeVar("Answer")
 class Stores:
     """All four databases, each of which may be away for a while."""
 
-    def __init__(self, ports: dict[str, int]) -> None:
+    def __init__(self, urls: dict[str, str], given: GivenMongo | None) -> None:
+        self.given = given
         self._clients = {
             name: pymongo.MongoClient(
-                f"mongodb://127.0.0.1:{ports[f'{name}-db']}/",
+                urls[name],
                 directConnection=True,
                 serverSelectionTimeoutMS=2000,
                 socketTimeoutMS=5000,
@@ -39,15 +41,18 @@ class Stores:
 
     def look(self, service: str, collection: str, query: dict, *fields: str) -> list[dict]:
         """What is there now. Raises PyMongoError."""
-        found = self._clients[service][service][collection].find(query, list(fields) or None)
-        return list(found)
+        database = self._clients[service].get_default_database()
+        return list(database[collection].find(query, list(fields) or None))
 
     def find(self, service: str, collection: str, query: dict, *fields: str) -> list[dict]:
         """As look, but waits for a database that is away."""
         return _insist(lambda: self.look(service, collection, query, *fields))
 
     def refuse_writes(self, service: str, code: int) -> None:
-        """Answer writes with this error, until take_writes or a restart of the database."""
+        """Answer writes with this error, until take_writes or a restart of the database.
+
+        Raises LeftOut where the server is none to be harmed.
+        """
         self._fail(service, mode="alwaysOn", data={"failCommands": WRITES, "errorCode": code})
 
     def take_writes(self, service: str) -> None:
@@ -56,7 +61,16 @@ class Stores:
 
     def _fail(self, service: str, **how: Any) -> None:
         admin = self._clients[service]["admin"]
-        _insist(lambda: admin.command("configureFailPoint", "failCommand", **how))
+
+        def tell() -> OperationFailure | None:
+            try:
+                admin.command("configureFailPoint", "failCommand", **how)
+            except OperationFailure as error:
+                return error
+            return None
+
+        if error := _insist(tell):
+            raise LeftOut(f"the database is no server under test ({error})")
 
     def unsent(self) -> list[tuple[str, Any, str]]:
         """(collection, id, event type) of each event that waits in an outbox."""

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "ci"))
+sys.path += [str(ROOT / "ci"), str(ROOT / "compose/embedded")]
 
 from doors import Door  # noqa: E402
 from faults import Faults  # noqa: E402
+from given import GivenMongo  # noqa: E402
+from place import SERVICES, known_ports, with_database  # noqa: E402 - found by the line above
 from servers import Redis  # noqa: E402
 from stores import Stores  # noqa: E402
 from tap import Tap  # noqa: E402
 
-import real_servers  # noqa: E402 - found by the line above
+import real_servers  # noqa: E402 - as place
 
 SAGA_TIMEOUT = 5.0
 SETTINGS = {
@@ -62,17 +64,28 @@ def running(run: Path, without: str | None = None) -> Iterator[System]:
             "BROKER_URL": broker.url,
             "CACHE_URL": cache.url,
         }
+        if given := urls.get("MONGO_URL"):  # databases of this run alone
+            given = environment["MONGO_URL"] = with_database(given, run.name)
         if without:
             switch = Path(__file__).with_name("without")
             environment |= {"PYTHONPATH": str(switch), "CHAOS_WITHOUT": without}
         stack.callback(_shop, "down", environment)
         _shop("up", environment)
-        stores = Stores(json.loads((run / "ports.json").read_text()))
+        stores = Stores(_databases(run, given), GivenMongo(given) if given else None)
         stack.callback(stores.close)
         faults = Faults(run, broker, cache, redis, stores, tap)
         stack.callback(faults.calm)
         login = json.loads((run / "credentials.json").read_text())
         yield System(f"http://127.0.0.1:{gateway}", login, stores, tap, faults)
+
+
+def _databases(run: Path, given: str | None) -> dict[str, str]:
+    """The URL of each service's database."""
+    ports = known_ports(run)
+    return {
+        name: with_database(given or f"mongodb://127.0.0.1:{ports[f'{name}-db']}", name)
+        for name in SERVICES
+    }
 
 
 def _home(run: Path) -> Path:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import pymongo
 import pytest
 import requests
+from place import SERVICES, with_database
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Answer = TypeVar("Answer")
@@ -93,7 +95,23 @@ def run_shop(command: str, environment: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def databases() -> Iterator[None]:
+    """On the server that MONGO_URL names, if it does: databases of this run alone."""
+    given = os.environ.get("MONGO_URL")
+    if not given:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        url = with_database(given, f"e2e_{uuid.uuid4().hex[:8]}")
+        patch.setenv("MONGO_URL", url)
+        yield
+        with pymongo.MongoClient(given) as client:
+            for name in SERVICES:
+                client.drop_database(with_database(url, name).rpartition("/")[2].partition("?")[0])
+
+
+@pytest.fixture(scope="session")
+def shop(databases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop of its own, or the one that SHOP_URL and SHOP_CREDENTIALS (a file) name."""
     if url := os.environ.get("SHOP_URL"):
         file = Path(os.environ.get("SHOP_CREDENTIALS") or ROOT / ".run/credentials.json")

@@ -35,11 +35,12 @@ def _git(*words: str) -> bytes:
 
 
 def environment(release: Path, run_dir: Path, service: str) -> dict[str, str]:
-    """What the release tells its service, at the addresses of the shop that runs."""
+    """What the release tells its service, at the addresses and on the database of the shop."""
     command = [sys.executable, release / "compose/embedded/shop.py", "env", service]
     told = {**os.environ, "RUN_DIR": str(run_dir)}
     printed = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
-    return dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+    found = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+    return found | {"MONGO_URL": stack.service_environment(run_dir, service)["MONGO_URL"]}
 
 
 @pytest.fixture

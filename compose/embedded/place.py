@@ -89,8 +89,14 @@ def choose_ports(run: Path, gateway: int) -> dict[str, int]:
 
 
 def with_database(url: str, name: str) -> str:
-    """mongodb://host/?tls=true and orders give mongodb://host/orders?tls=true."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    """mongodb://host/?tls=true and orders give mongodb://host/orders?tls=true.
+
+    A name that stands there already comes first: host/try gives host/try_orders, so that several
+    shops, or runs of the tests, share a server.
+    """
+    parts = urlsplit(url)
+    before = parts.path.strip("/")
+    return urlunsplit(parts._replace(path=f"/{before}_{name}" if before else f"/{name}"))
 
 
 def variables(run: Path, ports: dict[str, int]) -> dict[str, str]:

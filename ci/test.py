@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("contracts", "deployment", "release")  # folders of ci with quick tests of their own
 NO_TESTS = 5  # pytest's exit status when nothing was selected
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|deselected|xfailed|xpassed)")
 
@@ -25,7 +26,7 @@ def suites(real: bool) -> list[tuple[str, Path, list[str]]]:
         services = [path for path in services if "real:" in (path / "pyproject.toml").read_text()]
     return [
         *((folder.name, folder, only_real) for folder in services),
-        *([] if real else [(name, ROOT / "ci", [name]) for name in ("contracts", "deployment")]),
+        *([] if real else [(name, ROOT / "ci", [name]) for name in PARTS]),
         ("end to end", ROOT / "ci", []),
     ]
 

@@ -23,8 +23,8 @@ UNCHANGED = {".lock", ".json"}
 LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py", "ci/fuzz/*.py"]
 TABLES = [
     "README.md",
-    "nix/apps.nix",
     "nix/default.nix",
+    "nix/processes.toml",
     "api-gateway/src/gateway/routing.py",
     "api-gateway/src/gateway/settings.py",
     "ci/chaos/faults.py",
@@ -43,6 +43,7 @@ TABLES = [
 HEADS = (
     f"  {MODEL}:",
     f"  {MODEL}-worker:",
+    f"[{MODEL}]",
     f"[program:{MODEL}-",
     f"; ---- {MODEL} ",
     f'    Row("{MODEL}",',

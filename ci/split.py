@@ -104,7 +104,8 @@ def split(service: str, into: Path) -> None:
     (into / "ci/requirements.lock").write_text(lock_of_tools())
     # The Nix table of services: one row, whose folder is the root; and no shop to start.
     nix = into / "nix/default.nix"
-    (into / "nix/apps.nix").unlink()
+    for of_the_shop in ("apps.nix", "processes.toml"):
+        (into / "nix" / of_the_shop).unlink()
     edit(nix, r"^  apps = .*\n", "")
     edit(nix, rf"^    (?!{service} )[\w-]+ = {{ folder = .*\n", "")
     edit(nix, rf"folder = \.\./{service};", "folder = ../.;")

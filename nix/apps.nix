@@ -1,4 +1,4 @@
-# Edit here: what `nix run .#up` starts: the shop and its stores as processes, without containers.
+# Edit here: how `nix run .#up` starts the shop and its stores as processes, without containers.
 {
   lib,
   nixpkgs,
@@ -15,103 +15,106 @@ let
     mongodb-ce
     ;
 
-  url = name: "http://127.0.0.1:${toString services.${name}.port}";
-  jwks = "${url "users"}/.well-known/jwks.json";
-  answers = port: {
-    exec.command = "${lib.getExe pkgs.bash} -c ': < /dev/tcp/127.0.0.1/${toString port}'";
-    period_seconds = 1;
-    failure_threshold = 60;
-  };
+  told = lib.importTOML ./processes.toml;
+  withWorker = lib.filterAttrs (_: variables: variables ? BROKER_URL) told;
+  environment =
+    name:
+    lib.mapAttrsToList (
+      variable: value:
+      "${variable}=${lib.replaceStrings [ "{contracts}" ] [ "${../contracts}" ] value}"
+    ) told.${name};
+
   healthy = lib.flip lib.genAttrs (_: {
     condition = "process_healthy";
   });
-  store = port: {
-    readiness_probe = answers port;
-    availability.restart = "always";
+  probe = {
+    period_seconds = 1;
+    timeout_seconds = 5;
+    failure_threshold = 60;
   };
-  list = lib.mapAttrsToList (name: value: "${name}=${value}");
-
-  told = {
-    users = { };
-    products.JWKS_URL = jwks;
-    orders = {
-      JWKS_URL = jwks;
-      PRODUCTS_URL = url "products";
-    };
-    notifications.JWKS_URL = jwks;
-  };
-  environment =
-    name:
-    told.${name}
-    // {
-      MONGO_URL = "mongodb://127.0.0.1:27017/${name}";
-      BROKER_URL = "amqp://127.0.0.1:5672//";
-      CACHE_URL = "redis://127.0.0.1:6379/0";
-    };
-  web = name: more: {
-    command = "${services.${name}.package}/bin/gunicorn -c ${services.${name}.package}/etc/gunicorn.conf.py '${services.${name}.project.name}.app:create_app()'";
-    environment = list ({ BIND = "127.0.0.1:${toString services.${name}.port}"; } // more);
-    readiness_probe = answers services.${name}.port;
-    availability.restart = "always";
+  comesBack.availability.restart = "always";
+  ours = comesBack // {
     shutdown.timeout_seconds = 35; # what a process of ours has begun may take 30
   };
-  both = name: {
-    "${name}-web" = web name (environment name) // {
-      depends_on = healthy [ "mongo" "rabbitmq" "redis" ];
-    };
-    "${name}-worker" = {
-      command = "${lib.getExe services.${name}.package} worker";
-      environment = list (environment name);
-      depends_on = healthy [ "mongo" "rabbitmq" "redis" ];
-      availability.restart = "always";
-      shutdown.timeout_seconds = 35;
+
+  store = port: {
+    readiness_probe = probe // {
+      exec.command = "${lib.getExe pkgs.bash} -c ': < /dev/tcp/127.0.0.1/${toString port}'";
     };
   };
-
-  processes = {
+  stores = {
     mongo = store 27017 // {
-      command = "mkdir -p $SHOP/mongo && exec ${mongodb-ce}/bin/mongod --dbpath $SHOP/mongo --bind_ip 127.0.0.1";
+      command = ''mkdir -p "$SHOP/mongo" && exec ${mongodb-ce}/bin/mongod --dbpath "$SHOP/mongo" --bind_ip 127.0.0.1'';
     };
     rabbitmq = store 5672 // {
-      command = "mkdir -p $SHOP/rabbitmq && exec ${pkgs.rabbitmq-server}/bin/rabbitmq-server";
+      command = ''mkdir -p "$SHOP/rabbitmq" && exec ${pkgs.rabbitmq-server}/bin/rabbitmq-server'';
       environment = [
         "HOME=$SHOP/rabbitmq"
         "RABBITMQ_MNESIA_BASE=$SHOP/rabbitmq"
         "RABBITMQ_LOG_BASE=$SHOP/rabbitmq"
         "RABBITMQ_ENABLED_PLUGINS_FILE=${pkgs.writeText "plugins" "[]."}"
+        # Nothing of a RabbitMQ that this machine may have, and nothing but loopback.
+        "RABBITMQ_CONFIG_FILE=$SHOP/rabbitmq/none"
+        "RABBITMQ_CONF_ENV_FILE=$SHOP/rabbitmq/none"
         "RABBITMQ_NODENAME=shop@localhost"
         "RABBITMQ_NODE_IP_ADDRESS=127.0.0.1"
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}"
         "ERL_EPMD_ADDRESS=127.0.0.1"
       ];
     };
     redis = store 6379 // {
       command = "exec ${pkgs.valkey}/bin/valkey-server --bind 127.0.0.1 --save '' --maxmemory 128mb --maxmemory-policy allkeys-lru";
     };
-    gateway-web =
-      web "api-gateway" {
-        USERS_URL = url "users";
-        PRODUCTS_URL = url "products";
-        ORDERS_URL = url "orders";
-        NOTIFICATIONS_URL = url "notifications";
-        JWKS_URL = jwks;
-        CACHE_URL = "redis://127.0.0.1:6379/0";
-        CONTRACTS_DIR = "${../contracts}";
-      }
-      // {
-        depends_on = healthy (map (name: "${name}-web") (lib.attrNames told));
+  };
+
+  web =
+    name:
+    let
+      inherit (services.${name}) package port project;
+    in
+    ours
+    // {
+      command = "exec ${package}/bin/gunicorn -c ${package}/etc/gunicorn.conf.py '${project.name}.app:create_app()'";
+      environment = environment name ++ [ "BIND=127.0.0.1:${toString port}" ];
+      readiness_probe = probe // {
+        http_get = {
+          host = "127.0.0.1";
+          path = "/health/live";
+          port = toString port;
+        };
       };
-    # Once: the password stays in a file that only its owner reads.
-    admin = {
-      command = ''
-        umask 077
-        test -e $SHOP/admin-password || head -c 15 /dev/urandom | base64 > $SHOP/admin-password
-        ${lib.getExe services.users.package} admin create --email admin@shop.example --password-file $SHOP/admin-password
-      '';
-      environment = list (environment "users");
-      depends_on = healthy [ "users-web" ];
+      depends_on = healthy (
+        if withWorker ? ${name} then
+          lib.attrNames stores
+        else
+          map (other: "${other}-web") (lib.attrNames withWorker)
+      );
     };
-  }
-  // lib.concatMapAttrs (name: _: both name) told;
+  worker =
+    name:
+    ours
+    // {
+      command = "exec ${lib.getExe services.${name}.package} worker";
+      environment = environment name;
+      depends_on = healthy (lib.attrNames stores);
+    };
+
+  processes =
+    lib.mapAttrs (_: found: comesBack // found) stores
+    // lib.mapAttrs' (name: _: lib.nameValuePair "${services.${name}.project.name}-web" (web name)) told
+    // lib.mapAttrs' (name: _: lib.nameValuePair "${name}-worker" (worker name)) withWorker
+    // {
+      # Once: the password stays in a file that only its owner reads.
+      admin = {
+        command = ''
+          umask 077
+          test -e "$SHOP/admin-password" || head -c 15 /dev/urandom | base64 > "$SHOP/admin-password"
+          exec ${lib.getExe services.users.package} admin create --email admin@shop.example --password-file "$SHOP/admin-password"
+        '';
+        environment = environment "users";
+        depends_on = healthy [ "users-web" ];
+      };
+    };
 
   stack = (pkgs.formats.yaml { }).generate "shop.yaml" {
     version = "0.5";
@@ -125,14 +128,17 @@ in
       pkgs.writeShellApplication {
         name = "shop-up";
         runtimeInputs = [
+          pkgs.bash
           pkgs.coreutils
           pkgs.process-compose
         ];
+        # By itself process-compose listens on 8080, which is the gateway's, and reads any .env.
         text = ''
           export SHOP="''${SHOP:-$PWD/.run/nix}"
           mkdir -p "$SHOP"
           echo "The shop will be at http://127.0.0.1:8080/docs; its data, and admin-password, in $SHOP."
-          exec process-compose up --config ${stack} "$@"
+          exec process-compose up --use-uds --disable-dotenv --log-file "$SHOP/process-compose.log" \
+            --config ${stack} "$@"
         '';
       }
     );

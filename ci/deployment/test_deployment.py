@@ -1,4 +1,4 @@
-"""Drawing, containers, cluster and processes are one system; and the cluster's has no rights."""
+"""Drawing, containers and cluster are one system; and what runs on the cluster has no rights."""
 
 import re
 
@@ -6,7 +6,6 @@ import arrows
 import cluster
 import kubernetes_validate
 import pytest
-import stack
 from cluster import STORES
 from place import PORTS
 
@@ -47,13 +46,6 @@ def test_all_run_the_same_processes() -> None:
     workers = {f"{name}-worker" for name in SERVICES if name != "gateway"}
     assert set(cluster.processes()) == {*SERVICES, *workers}
     assert set(cluster.pods()) == {*SERVICES, *workers}
-    groups = stack.read_conf()
-    programs = [
-        name.strip()
-        for group in ("group:services", "group:gateway")
-        for name in groups.get(group, "programs").split(",")
-    ]
-    assert {name.removesuffix("-web") for name in programs} == {*SERVICES, *workers}
     for process in cluster.pods():
         here, there = cluster.container(process), cluster.compose()[process]
         assert here["image"].split(":")[0].split("@")[0] == there["image"], process
@@ -80,8 +72,6 @@ def test_all_have_as_long_to_stop() -> None:
         given = pod["spec"]["terminationGracePeriodSeconds"]
         given -= before.get("sleep", {}).get("seconds", 0)
         assert given == seconds(cluster.compose()[process]["stop_grace_period"]), process
-        program = f"{process}-web" if process in SERVICES else process
-        assert given == int(stack.read_conf().get(f"program:{program}", "stopwaitsecs")), process
 
 
 def test_a_service_is_found_where_the_others_look() -> None:
@@ -109,12 +99,10 @@ def test_all_tell_a_process_the_same() -> None:
         for name, value in there.items():
             if "://" in str(value):
                 assert here[name] == value, (process, name)
-        program = f"{process}-web" if process in SERVICES else process
-        told = set(repository.told_by_the_runner(program)) - repository.OF_GUNICORN
         known = repository.settings(service)
         names = {name.removesuffix("_FILE") for name in here}
         required = {name for name, must in known.items() if must}
-        assert required <= told <= names <= known.keys(), process
+        assert required <= names <= known.keys(), process
 
 
 def test_the_arrows_are_those_that_are_needed_and_no_other() -> None:

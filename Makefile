@@ -9,7 +9,7 @@ TOOLS := ci/.venv/bin
 .PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
     chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs lock \
     split new-service test-split learn test-course test-new-service test-images secrets test-chaos \
-    clean tools
+    test-nix clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -44,6 +44,10 @@ test-mongo: ## every test of every service and the story on MongoDB 8, RabbitMQ 
 	@$(SHOP) install --test
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py --mongo $(PYTHON) ci/test.py $(ARGS)
+
+test-nix: ## the end-to-end tests on what Nix builds of each service; needs Nix
+	@$(SHOP) install compose/embedded ci
+	@$(TOOLS)/python ci/nix_story.py $(ARGS)
 
 chaos-mongo: ## the chaos, on that MongoDB as well
 	@$(SHOP) install

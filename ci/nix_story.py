@@ -30,7 +30,7 @@ def lend(environment: Path, folder: Path) -> None:
     """The folder's .venv is another environment, and is said to hold what the lock says."""
     venv = folder / ".venv"
     venv.mkdir()
-    for name in ("bin", "lib"):
+    for name in ("bin", "lib", "pyvenv.cfg"):
         (venv / name).symlink_to(environment / name)
     (venv / "installed").write_text(stamp(folder, "requirements.lock"))
 

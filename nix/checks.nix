@@ -20,6 +20,8 @@ lib.mapAttrs (
     buildPhase = ''
       ${lib.getExe service.package} --help
       cd ${service.path}
+      ruff check --no-cache .
+      ruff format --no-cache --check .
       PYTHONPATH=src lint-imports --no-cache
       rm -r src # the tests are of the installed package
       HOME=$TMPDIR pytest -p no:cacheprovider

@@ -27,10 +27,7 @@ in
 lib.mapAttrs (
   _: service:
   pkgs.mkShell {
-    packages = (environment service).packages ++ [
-      pkgs.gnumake
-      pkgs.ruff
-    ];
+    packages = (environment service).packages ++ [ pkgs.gnumake ];
     # The sources go before the installed copy of the service: what you edit is what runs.
     shellHook = ''
       export PYTHONPATH=$PWD/${service.path}/src

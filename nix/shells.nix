@@ -1,4 +1,4 @@
-# Edit here: what `nix develop .#<service>` offers. Start it in the root of the checkout.
+# Edit here: what `nix develop .#<service>` offers, in the root of a checkout or the service's folder.
 {
   lib,
   pkgs,
@@ -30,8 +30,9 @@ lib.mapAttrs (
     packages = (environment service).packages ++ [ pkgs.gnumake ];
     # The sources go before the installed copy of the service: what you edit is what runs.
     shellHook = ''
-      export PYTHONPATH=$PWD/${service.path}/src
-      cd ${service.path}
+      test ! -d ${service.path}/src || cd ${service.path}
+      test -d src || echo "here are no sources: start this in the checkout's root" >&2
+      export PYTHONPATH=$PWD/src
     ''
     + (environment service).shellHook;
   }

@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs lock \
+    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site lock \
     split new-service test-split learn test-course test-new-service test-images secrets test-chaos \
     test-nix clean tools
 
@@ -98,9 +98,9 @@ test-course: ## every command of every episode, with its output, in a temporary 
 	@$(SHOP) install ci
 	@cd ci/learn && ../.venv/bin/python -m pytest -v $(ARGS)
 
-lint: tools ## ruff, the rule of imports, the copied files, the locks
+lint: tools ## ruff, the rule of imports, the copied files, the locks, what is generated
 	@$(TOOLS)/ruff check .
-	@$(TOOLS)/ruff format --check .
+	@$(TOOLS)/ruff format --check --exclude '*.md' . # pages quote code as it stands there
 	@for folder in $(SERVICES); do \
 	    echo "imports of $$folder"; \
 	    (cd $$folder && PYTHONPATH=src ../$(TOOLS)/lint-imports --no-logo) || exit 1; \
@@ -108,10 +108,20 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks
 	@$(PYTHON) ci/chassis.py --check
 	@$(PYTHON) ci/learn/quotes.py --check
 	@$(TOOLS)/python ci/lock.py --check
+	@$(TOOLS)/python ci/docs/generated.py --check
 	@$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	    ci/alone/ci.yml
 	@$(TOOLS)/check-jsonschema --builtin-schema vendor.compose-spec compose/compose*.yaml
 	@$(TOOLS)/zizmor --offline --quiet .github/workflows ci/alone/ci.yml
+
+docs: tools ## write what the docs quote of the code, the reference, and the drawing (needs Node.js)
+	@$(PYTHON) ci/learn/quotes.py
+	@$(TOOLS)/python ci/docs/generated.py
+
+site: ## build docs, READMEs and decisions as one searchable site, links checked; says where
+	@$(SHOP) install ci/docs
+	@ci/docs/.venv/bin/python ci/docs/build.py
+	@cd ci/docs && .venv/bin/python -m pytest -q
 
 contracts: tools ## write contracts/<service>.openapi.json from the services, and what is made of it
 	@$(SHOP) install
@@ -136,12 +146,10 @@ lock: tools ## write every lock and wheels.json; newer versions: make lock ARGS=
 split: ## lay a service into an empty folder as its own repository: SERVICE=users [INTO=folder]
 	@$(PYTHON) ci/split.py $(SERVICE) $(if $(INTO),--into '$(INTO)')
 
-docs: ## write what the docs quote of the code
-	@$(PYTHON) ci/learn/quotes.py
-
 new-service: tools ## begin a service as a copy of notifications, wired everywhere: NAME=reviews
 	@$(TOOLS)/python ci/new_service.py $(NAME)
 	@$(MAKE) --no-print-directory contracts
+	@-$(MAKE) --no-print-directory docs
 
 test-new-service: tools ## a sixth service, as new-service leaves it, in a temporary copy
 	@cd ci && .venv/bin/python -m pytest -v tests/test_new_service.py $(ARGS)
@@ -163,6 +171,7 @@ secrets: ## make the passwords of the containers, once, in compose/secrets
 
 clean: ## remove environments and caches; the data in .run stays
 	rm -rf $(addsuffix /.venv,$(SERVICES)) ci/.venv ci/fuzz/.venv compose/embedded/.venv
+	rm -rf $(addprefix ci/docs/,.venv node_modules out)
 	rm -rf .ruff_cache
 	rm -rf $(addprefix ci/clients/,.venv node_modules out)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from wheels import Pin, faults, group, only_in_test, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ["compose/embedded", "ci", "ci/clients", "ci/fuzz"]
+TOOLS = ["compose/embedded", "ci", "ci/clients", "ci/docs", "ci/fuzz"]
 UV = Path(sys.executable).with_name("uv")
 
 

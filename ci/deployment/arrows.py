@@ -19,16 +19,22 @@ Arrow = tuple[str, str, int | str | None]  # from, to, port
 def of_compose() -> Iterator[Arrow]:
     """What each process needs. A worker is told what its web process is, and calls nobody."""
     for process in cluster.processes():
-        found = cluster.compose()[process]
-        for name, value in found["environment"].items():
-            url = urlsplit(str(value))
+        for name in cluster.compose()[process]["environment"]:
             if name in STORE_OF:
                 yield process, STORE_OF[name], int(LISTEN[STORE_OF[name]])
-            elif url.hostname in cluster.compose() and not process.endswith("-worker"):
-                yield process, url.hostname, url.port
-        for published in found.get("ports", []):
+        for _, other, port in asked(process):
+            yield process, other, port
+        for published in cluster.compose()[process].get("ports", []):
             yield WORLD, process, int(published.rsplit(":", 1)[1])
         yield process, DNS, 53
+
+
+def asked(process: str) -> Iterator[tuple[str, str, int | None]]:
+    """Each variable of a process that names another of ours, and where that one is."""
+    for name, value in cluster.compose()[process]["environment"].items():
+        url = urlsplit(str(value))
+        if url.hostname in cluster.compose() and not process.endswith("-worker"):
+            yield name, url.hostname, url.port
 
 
 def let_out() -> set[Arrow]:

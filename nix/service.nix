@@ -9,13 +9,16 @@ let
   inherit (lib.importTOML (folder + "/pyproject.toml")) project;
   locked = lib.importJSON (folder + "/wheels.json");
 
+  # nixpkgs keeps it beside the Pythons; until 2023 each Python had its own.
+  fetchPypi = pkgs.fetchPypi or python.pkgs.fetchPypi;
+
   # A wheel's file name says everything that its address is made of.
   fetch =
     wheel:
     let
       part = lib.elemAt (lib.splitString "-" (lib.removeSuffix ".whl" wheel.file));
     in
-    python.pkgs.fetchPypi {
+    fetchPypi {
       format = "wheel";
       pname = part 0;
       version = part 1;

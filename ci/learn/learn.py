@@ -33,19 +33,24 @@ def run(folder: str, tests: list[str]) -> dict[str, str]:
             text=True,
         )
         cases = ElementTree.parse(report).iter("testcase") if report.exists() else []
-        seen = defaultdict(str)
+        found = defaultdict(list)
         for case in cases:
             test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
-            faults = [case.find(kind) for kind in ("failure", "error", "skipped")]
-            seen[test.split("[")[0]] += "".join(
-                fault.get("message") or fault.text or fault.tag
-                for fault in faults
-                if fault is not None
-            )
+            found[test.split("[")[0]].append(case)
     # What pytest could not even collect is in no report by its name.
     lost = f"could not be run:\n{textwrap.shorten(done.stdout[-2000:], 1000, placeholder='')}"
-    results = {test: seen.get(test, lost) for test in tests}
+    results = {test: judge(found[test]) if test in found else lost for test in tests}
     return {test: why for test, why in results.items() if why}
+
+
+def judge(cases: list[ElementTree.Element]) -> str:
+    """Why a test failed, or an empty text; one of its cases may be skipped, but not all."""
+    for kind in ("failure", "error"):
+        for case in cases:
+            if (fault := case.find(kind)) is not None:
+                return fault.get("message") or fault.text or kind
+    skips = [case.find("skipped") for case in cases]
+    return "" if None in skips else f"skipped: {skips[0].get('message')}"
 
 
 def grade(claims: list[Claim]) -> dict[str, str]:

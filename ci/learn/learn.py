@@ -78,9 +78,7 @@ def show(episode: Episode) -> bool:
             first = "\n".join(failing[test].splitlines()[:3])
             print(f"      {test}\n{textwrap.indent(first, ' ' * 8)}")
     if failing:
-        print(
-            f"  Something is missing: {episode.path.relative_to(ROOT)} names the code to look at."
-        )
+        print(f"  Something is missing; the code to look at is in {episode.path.relative_to(ROOT)}")
     return not failing
 
 

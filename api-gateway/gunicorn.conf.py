@@ -3,11 +3,13 @@
 import os
 
 from gateway.chassis.environment import read_or_exit
+from gateway.chassis.exposition import show_all
 from gateway.chassis.logs import for_gunicorn
 from gateway.server import answer_with_problems
 from gateway.settings import Settings
 
-read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
+# A wrong setting ends the start with its sentence, before any worker.
+settings = read_or_exit(Settings)
 answer_with_problems()
 
 bind = os.environ.get("BIND", "127.0.0.1:8080")
@@ -19,6 +21,7 @@ limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75
 logconfig_dict = for_gunicorn("gateway")
+when_ready, child_exit, on_exit = show_all(settings.metrics_bind)
 accesslog = None  # the app logs each request as JSON
 forwarded_allow_ips = ""  # who may say X-Forwarded-*: TRUSTED_PROXIES decides, not gunicorn
 control_socket_disable = True

@@ -38,6 +38,7 @@ def imported(path: Path, levels: int) -> set[str]:
 def needed(package: Path) -> set[str]:
     """The chassis files of one service: what it imports, and what these import in turn."""
     own = [path for path in package.rglob("*.py") if path.parent.name != "chassis"]
+    own += package.parent.parent.glob("gunicorn.conf.py")
     wanted = {"__init__.py"}.union(*(imported(path, levels=0) for path in own))
     while more := set().union(*(imported(ORIGIN / name, levels=1) for name in wanted)) - wanted:
         wanted |= more

@@ -38,6 +38,8 @@ TABLES = [
     "compose/kubernetes/gateway.yaml",
     "compose/kubernetes/kustomization.yaml",
     "compose/kubernetes/network.yaml",
+    "compose/observability/alerts.yml",
+    "compose/observability/alerts_test.yml",
 ]
 # How the paragraphs begin that are about the model.
 HEADS = (

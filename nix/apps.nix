@@ -75,7 +75,10 @@ let
     ours
     // {
       command = "exec ${package}/bin/gunicorn -c ${package}/etc/gunicorn.conf.py '${project.name}.app:create_app()'";
-      environment = environment name ++ [ "BIND=127.0.0.1:${toString port}" ];
+      environment = environment name ++ [
+        "BIND=127.0.0.1:${toString port}"
+        "METRICS_BIND=127.0.0.1:${toString (port + 100)}" # as `make up` has it
+      ];
       readiness_probe = probe // {
         http_get = {
           host = "127.0.0.1";
@@ -95,7 +98,9 @@ let
     ours
     // {
       command = "exec ${lib.getExe services.${name}.package} worker";
-      environment = environment name;
+      environment = environment name ++ [
+        "METRICS_BIND=127.0.0.1:${toString (services.${name}.port + 110)}"
+      ];
       depends_on = healthy (lib.attrNames stores);
     };
 

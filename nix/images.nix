@@ -28,8 +28,10 @@ lib.mapAttrs' (
           "HOME=/tmp"
           "PYTHONUNBUFFERED=1"
           "BIND=0.0.0.0:${port}"
+          "METRICS_BIND=0.0.0.0:9100"
         ];
         ExposedPorts."${port}/tcp" = { };
+        ExposedPorts."9100/tcp" = { };
         User = "10001:10001";
         WorkingDir = "/tmp";
         Labels = {

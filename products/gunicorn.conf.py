@@ -3,10 +3,12 @@
 import os
 
 from products.chassis.environment import read_or_exit
+from products.chassis.exposition import show_all
 from products.chassis.logs import for_gunicorn
 from products.settings import Settings
 
-read_or_exit(Settings)  # a wrong setting ends the start with its sentence, before any worker
+# A wrong setting ends the start with its sentence, before any worker.
+settings = read_or_exit(Settings)
 
 bind = os.environ.get("BIND", "127.0.0.1:8002")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
@@ -17,6 +19,7 @@ limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75  # the gateway keeps its connections
 logconfig_dict = for_gunicorn("products")
+when_ready, child_exit, on_exit = show_all(settings.metrics_bind)
 accesslog = None  # the app logs each request as JSON
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

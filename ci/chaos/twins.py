@@ -20,6 +20,7 @@ def twin_of(pid: int, log: Path) -> subprocess.Popen | None:
     environment = dict(word.split("=", 1) for word in told if "=" in word)
     if not environment.pop("SUPERVISOR_PROCESS_NAME", None):  # by that, the first one is found
         return None
+    environment.pop("METRICS_BIND", None)  # the first one has the port
     with log.open("w") as output:
         twin = subprocess.Popen(words, env=environment, stdout=output, stderr=output)
     deadline = time.monotonic() + READY_SECONDS

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 import cluster
 from cluster import STORES, Document
 
+from e2e import repository
 from e2e.repository import ROOT
 
-WORLD, DNS = "the world", "DNS"
+WORLD, DNS, PROMETHEUS = "the world", "DNS", "Prometheus"
 LISTEN = dict(re.findall(r"@(\w+):(\d+)", (ROOT / "compose/make_secrets.py").read_text()))
 STORE_OF = dict(zip(("MONGO_URL_FILE", "BROKER_URL_FILE", "CACHE_URL_FILE"), STORES, strict=True))
 
@@ -27,6 +28,14 @@ def of_compose() -> Iterator[Arrow]:
         for published in cluster.compose()[process].get("ports", []):
             yield WORLD, process, int(published.rsplit(":", 1)[1])
         yield process, DNS, 53
+
+
+def of_prometheus() -> Iterator[Arrow]:
+    """It asks every process, where its image shows metrics."""
+    for process in cluster.processes():
+        image = (repository.folder(process.removesuffix("-worker")) / "Dockerfile").read_text()
+        port = re.search(r"METRICS_BIND=0\.0\.0\.0:(\d+)", image)[1]
+        yield PROMETHEUS, process, int(port)
 
 
 def asked(process: str) -> Iterator[tuple[str, str, int | None]]:
@@ -85,6 +94,9 @@ def _ends(rule: Document, word: str, process: str) -> Iterator[tuple[str, int | 
 
 def _names(peer: Document) -> list[str]:
     """The processes that a peer means."""
+    namespace = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    if namespace == {"kubernetes.io/metadata.name": "monitoring"}:
+        return [PROMETHEUS]
     if "namespaceSelector" in peer and peer["podSelector"]["matchLabels"] == {
         "k8s-app": "kube-dns"
     }:

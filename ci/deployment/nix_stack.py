@@ -27,6 +27,11 @@ def told() -> dict[str, dict[str, str]]:
     workers = {f"{name}-worker": told for name, told in web.items() if "BROKER_URL" in told}
     for name, port in ports().items():
         web[name] = {**web[name], "BIND": f"127.0.0.1:{port}"}
+    added = re.findall(r'"METRICS_BIND=127\.0\.0\.1:\$\{toString \(.*port \+ (\d+)\)\}"', APPS)
+    for processes, more in zip((web, workers), map(int, added), strict=True):
+        for process, its in processes.items():
+            port = ports()[process.removesuffix("-worker")] + more
+            processes[process] = {**its, "METRICS_BIND": f"127.0.0.1:{port}"}
     return {**web, **workers}
 
 

@@ -79,7 +79,7 @@ def test_a_service_is_found_where_the_others_look() -> None:
     assert set(found) == set(SERVICES)
     for name, service in found.items():
         (port,) = service["spec"]["ports"]
-        (listens,) = cluster.container(name)["ports"]
+        (listens,) = [p for p in cluster.container(name)["ports"] if p["name"] != "metrics"]
         assert port["port"] == listens["containerPort"] == PORTS[name], name
         assert port["targetPort"] == listens["name"], name
         labels = cluster.pods()[name]["metadata"]["labels"]
@@ -106,7 +106,7 @@ def test_all_tell_a_process_the_same() -> None:
 
 
 def test_the_arrows_are_those_that_are_needed_and_no_other() -> None:
-    needed = set(arrows.of_compose())
+    needed = {*arrows.of_compose(), *arrows.of_prometheus()}
     processes = {*cluster.pods()}
     assert arrows.let_out() == {arrow for arrow in needed if arrow[0] in processes}
     assert arrows.let_in() == {arrow for arrow in needed if arrow[1] in processes}

@@ -52,6 +52,8 @@ def test_they_listen_where_they_are_looked_for(told: Told) -> None:
     for process, its in told.items():
         listens = f"127.0.0.1:{PORTS[process]}" if process in SERVICES else None
         assert its.get("BIND") == listens, process
+        program = f"{process}-web" if process in SERVICES else process
+        assert its["METRICS_BIND"] == f"127.0.0.1:{PORTS[f'{program}-metrics']}", process
     assert nix_stack.ports() == {name: PORTS[name] for name in SERVICES}
     assert nix_stack.stores() == {name: int(port) for name, port in arrows.LISTEN.items()}
 
@@ -62,7 +64,8 @@ def test_they_are_told_what_their_containers_are(told: Told) -> None:
         known = repository.settings(process.removesuffix("-worker"))
         required = {name for name, must in known.items() if must}
         names = {name.removesuffix("_FILE") for name in there}
-        assert required <= set(its) - repository.OF_GUNICORN <= names, process
+        told_in_the_image = repository.OF_GUNICORN | repository.OF_THE_IMAGE
+        assert required <= set(its) - told_in_the_image <= names, process
         for name, value in there.items():
             url = urlsplit(str(value))
             if url.hostname in cluster.compose():

@@ -59,7 +59,7 @@ def _default(words: dict[str, object]) -> str:
     if "default" not in words:
         return ""
     found = words["default"]
-    parts = found if isinstance(found, tuple) else (found,)
+    parts = found if isinstance(found, tuple) else () if found is None else (found,)
     return code(",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
                 ) if parts else "none"  # fmt: skip
 
@@ -67,7 +67,8 @@ def _default(words: dict[str, object]) -> str:
 def _readers(service: str) -> Callable[[str], list[str]]:
     """Which of a service's two processes uses a setting: worker.py is one, all else the other."""
     uses: dict[str, set[str]] = {}
-    for source in (folder(service) / f"src/{service}").rglob("*.py"):
+    sources = [*(folder(service) / f"src/{service}").rglob("*.py")]
+    for source in [*sources, folder(service) / "gunicorn.conf.py"]:
         process = "worker" if source.name == "worker.py" else "web"
         for name in re.findall(r"\bsettings\.(\w+)", source.read_text()):
             uses.setdefault(name, set()).add(process)

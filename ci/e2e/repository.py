@@ -12,6 +12,7 @@ from stack import read_conf
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES = ("users", "products", "orders", "notifications", "gateway")
 OF_GUNICORN = {"BIND", "WEB_CONCURRENCY", "THREADS"}  # read by gunicorn.conf.py and no other
+OF_THE_IMAGE = {"METRICS_BIND"}  # in a container this too is where the image says
 
 
 def folder(service: str) -> Path:

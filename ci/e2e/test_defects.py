@@ -331,7 +331,7 @@ def test_10_code_compose_and_runner_agree_on_every_name_and_port():
         assert f'"BIND", "127.0.0.1:{port}"' in code
         image = (repository.folder(service) / "Dockerfile").read_text()
         assert f"BIND=0.0.0.0:{port}\n" in image
-        assert re.findall(r"^EXPOSE (.*)$", image, re.MULTILINE) == [str(port)]
+        assert re.findall(r"^EXPOSE (.*)$", image, re.MULTILINE) == [f"{port} 9100"]
         assert f"127.0.0.1:{port}/health/live" in image
     assert ":8080" in re.search(r"ports: (.*)", repository.containers()["gateway"])[1]
 

@@ -24,6 +24,10 @@ PORTS = {
     **{f"{name}-db": port + 10 for name, port in SERVICES.items()},
     "broker": 8031,
     "cache": 8032,
+    # Where each process shows its metrics.
+    "gateway-web-metrics": 8180,
+    **{f"{name}-web-metrics": port + 100 for name, port in SERVICES.items()},
+    **{f"{name}-worker-metrics": port + 110 for name, port in SERVICES.items()},
 }
 REPLACED_BY = {"broker": "BROKER_URL", "cache": "CACHE_URL"} | {
     f"{name}-db": "MONGO_URL" for name in SERVICES

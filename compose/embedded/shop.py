@@ -66,8 +66,10 @@ def status(run: Path, options: argparse.Namespace) -> None:
     """a table of the processes, and what the gateway says about their health"""
     if not stack.running(run):
         raise SystemExit("the shop is not running: `make up` starts it")
+    ports = known_ports(run)
     for name, text in stack.processes(run).items():
-        print(f"{name:22} {text}")
+        shows = ports.get(f"{name}-metrics")
+        print(f"{name:22} {text}" + (f"   http://127.0.0.1:{shows}/metrics" if shows else ""))
     report = stack.health(run)
     print(f"\nhealth: {report.get('status', 'unknown')}")
     for name, why in stack.unhealthy(report).items():

@@ -32,13 +32,17 @@ def read_conf() -> configparser.RawConfigParser:
 
 
 def service_environment(run: Path, service: str) -> dict[str, str]:
-    """The settings of one service, exactly as its web process gets them."""
+    """The settings of one service as its web process gets them, but for the port of its metrics.
+
+    They are for a process beside it, and only one can have the port.
+    """
     values = {f"ENV_{key}": value for key, value in variables(run, known_ports(run)).items()}
     line = read_conf().get(f"program:{service}-web", "environment") % values
     words = shlex.shlex(line, posix=True)
     words.whitespace += ","
     words.whitespace_split = True
-    return dict(word.split("=", 1) for word in words)
+    told = dict(word.split("=", 1) for word in words)
+    return {name: value for name, value in told.items() if name != "METRICS_BIND"}
 
 
 def running(run: Path) -> bool:

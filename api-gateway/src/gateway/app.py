@@ -10,7 +10,7 @@ from flask import Flask, Response, abort
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import contract, cors, forwarding, health, limits
-from .chassis import auth, logs, problems, swagger
+from .chassis import auth, http_metrics, logs, problems, swagger
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
 from .forwarding import Upstream
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # //orders is not a path here, and nobody is redirected
     logs.init_app(app)
+    http_metrics.init_app(app)
     app.after_request(_secure)
     problems.init_app(app, forwarding.STATUSES)
     auth.check_tokens(

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
-from flask_limiter import HeaderNames, Limiter
+from flask_limiter import HeaderNames, Limiter, RequestLimit
+from prometheus_client import Counter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .chassis.metrics import REGISTRY
 from .settings import Settings
 
 _REDIS = {
@@ -19,6 +21,13 @@ _REDIS = {
     "retry": Retry(NoBackoff(), 0),
 }
 _SECONDS = "X-RateLimit-Retry-After"
+
+REFUSED = Counter(
+    "shop_rate_limited_total",
+    "Requests refused because their address had asked too often",
+    ["limit"],
+    registry=REGISTRY,
+)
 
 
 def address() -> str:
@@ -37,6 +46,7 @@ def init_app(app: Flask, settings: Settings) -> Limiter:
         storage_options=_REDIS,
         key_prefix="gateway",
         headers_enabled=True,
+        on_breach=_count,
         header_name_mapping={HeaderNames.RETRY_AFTER: _SECONDS},
         in_memory_fallback_enabled=True,
         swallow_errors=True,
@@ -49,6 +59,10 @@ def init_app(app: Flask, settings: Settings) -> Limiter:
 def costly(limiter: Limiter, settings: Settings) -> Callable[[Any], Any]:
     """A decorator that counts a view among those that make users hash a password."""
     return limiter.shared_limit(settings.login_rate_limit, scope="costly")
+
+
+def _count(reached: RequestLimit) -> None:
+    REFUSED.labels(str(reached.limit)).inc()
 
 
 def _say_when_to_come_back(response: Response) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from limits import parse_many
 
-from .chassis.environment import SettingsError, setting
+from .chassis.environment import Address, SettingsError, setting
 
 _SERVICE_URL = re.compile(r"https?://[\w.-]+(:\d+)?|https?://\[[\da-f:]+\](:\d+)?", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[\w.-]+(:\d+)?")
@@ -30,6 +30,9 @@ class Settings:
     )
     contracts_dir: str = setting("The folder of <service>.openapi.json", default="../contracts")
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+    metrics_bind: Address | None = setting(
+        "Where /metrics is served, as host:port; nowhere unless set", default=None
+    )
     rate_limit: str = setting("Requests of one address, all told", default="600/minute")
     login_rate_limit: str = setting(
         "Requests of one address that cost a password hash", default="300/minute"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 
 from . import events, routes
-from .chassis import auth, contract, database, health, logs, problems, swagger
+from .chassis import auth, contract, database, health, http_metrics, logs, problems, swagger
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
 from .chassis.sessions import Sessions
@@ -24,6 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     logs.init_app(app)
+    http_metrics.init_app(app)
     sessions = Sessions()
     auth.init_app(
         app,

@@ -8,13 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from mongoengine import Q
+from prometheus_client import Counter
 
 from .chassis import cursors
 from .chassis.logs import log
+from .chassis.metrics import REGISTRY
 from .errors import NotificationNotFound
 from .events import OF_ORDERS
 from .messages import message
 from .models import Notification
+
+SENT = Counter(
+    "shop_notifications_sent_total", "What people were told", ["kind"], registry=REGISTRY
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ def read_notification(notification_id: str, user_id: str) -> Notification:
 
 def _send(notification: Notification) -> None:
     if notification.keep():
+        SENT.labels(notification.kind).inc()
         log.info(
             "notification.sent",
             kind=notification.kind,

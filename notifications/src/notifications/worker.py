@@ -26,6 +26,7 @@ def work(settings: Settings) -> None:
     process.run(
         relay=Relay(settings.broker_url, events.SERVICE, (), events.MUST_BE_HEARD),
         cache_url=settings.cache_url,
+        metrics_bind=settings.metrics_bind,
         inbox=make_inbox(settings),
         tasks=[process.Task(session_news.forget_old, session_news.FORGET_SECONDS)],
     )

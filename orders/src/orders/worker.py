@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
+
+from prometheus_client import Gauge
 
 from . import events, use_cases
 from .chassis import database, logs, process, session_news
 from .chassis.inbox import Handler, Inbox
+from .chassis.metrics import REGISTRY
 from .chassis.relay import Relay
-from .models import Order
+from .models import STATUSES, Order
 from .settings import Settings
+
+MEASURE_SECONDS = 15.0
+ORDERS = Gauge("shop_orders", "Orders by their state", ["status"], registry=REGISTRY)
 
 
 def on_stock_reserved(event: dict[str, Any]) -> None:
@@ -29,6 +37,15 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
+def measure_orders(status: str) -> None:
+    """Count the orders of one state; NaN while the database does not answer."""
+    found = math.nan
+    try:
+        found = Order.objects(status=status).count()  # by an index
+    finally:
+        ORDERS.labels(status).set(found)
+
+
 def make_inbox(settings: Settings) -> Inbox:
     """The inbox of orders, with a handler for all it hears."""
     return Inbox(events.SERVICE, HANDLERS, events.HEARS, settings.retry_delays)
@@ -41,6 +58,9 @@ def work(settings: Settings) -> None:
     process.run(
         relay=Relay(settings.broker_url, events.SERVICE, [Order], events.MUST_BE_HEARD),
         cache_url=settings.cache_url,
+        metrics_bind=settings.metrics_bind,
+        # each by itself, so that the few that are pending are soon counted again
+        measures=[process.Task(partial(measure_orders, s), MEASURE_SECONDS) for s in STATUSES],
         inbox=make_inbox(settings),
         tasks=[
             process.Task(lambda: use_cases.look_after_pending(settings.saga_timeout), 1.0),

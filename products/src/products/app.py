@@ -8,7 +8,7 @@ from flask import Flask
 
 from . import events, routes
 from .cache import Cache
-from .chassis import auth, contract, database, health, logs, problems, swagger, wake
+from .chassis import auth, contract, database, health, http_metrics, logs, problems, swagger, wake
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
 from .chassis.sessions import Sessions
@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     cache = app.extensions["cache"] = Cache(settings.cache_url, f"{events.SERVICE}:")
     logs.init_app(app)
+    http_metrics.init_app(app)
     sessions = Sessions()
     auth.init_app(
         app,

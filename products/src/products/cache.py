@@ -17,16 +17,26 @@ from typing import Any
 
 import redis
 from flask_caching.backends import RedisCache
+from prometheus_client import Counter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .chassis.logs import log
+from .chassis.metrics import REGISTRY
 
 TTL = 30  # seconds
 TIMEOUT = 0.1  # seconds that one question to Redis may take
 QUIET = 2.0  # seconds that a Redis that failed is left alone
 WAIT = 1.0  # seconds to wait for an answer that somebody else is making
 VERSION = "version"
+
+READS = Counter(
+    "shop_cache_reads_total",
+    "Answers that were kept (hit), had to be made (miss), or were made because Redis is away",
+    ["outcome"],
+    registry=REGISTRY,
+)
+FAILURES = Counter("shop_cache_failures_total", "Questions to Redis that failed", registry=REGISTRY)
 
 
 class _Plain:
@@ -61,13 +71,17 @@ class Cache:
         """The answer for `key`: the kept one if it still counts, else what `make` makes."""
         version, kept = self._try(self._look, key) or (None, None)
         if kept is not None:
+            READS.labels("hit").inc()
             return kept
         if version is None:  # Redis is away
+            READS.labels("away").inc()
             return make()
         lock = f"{self.prefix}lock:{key}:{version.decode()}"
         if not self._try(self.redis.set, lock, 1, nx=True, px=int(WAIT * 1000)):
             kept = self._wait(key, version, lock)
+            READS.labels("miss" if kept is None else "hit").inc()
             return make() if kept is None else kept
+        READS.labels("miss").inc()
         try:
             made = make()
         except BaseException:
@@ -132,6 +146,7 @@ class Cache:
             return None
 
     def _away(self, error: redis.RedisError) -> None:
+        FAILURES.inc()
         self._quiet_until = time.monotonic() + QUIET
         log.warning("cache.away", error=repr(error))
 

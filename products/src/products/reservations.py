@@ -12,12 +12,23 @@ from datetime import datetime
 from typing import Any
 
 import mongoengine as me
+from prometheus_client import Counter
 
 from . import events
+from .chassis.metrics import REGISTRY
 from .chassis.outbox import OutboxDocument, entry, new_event, now
 from .models import Move
 
 STATES = ("reserving", "reserved", "rejected", "sold", "returning", "released")
+
+CHANGES = Counter(
+    "shop_reservations_total",
+    "Times that the stock of an order became reserved, rejected, sold, …",
+    ["state"],
+    registry=REGISTRY,
+)
+for _state in STATES[1:]:
+    CHANGES.labels(_state)
 
 
 class Item(me.EmbeddedDocument):
@@ -114,6 +125,8 @@ class Reservation(OutboxDocument):
         )
         if not changed:
             return None
+        if state != self.state:
+            CHANGES.labels(state).inc()
         # Not read again: by now it may be another worker's attempt.
         self.state, self.attempt, self.updated_at = state, attempt, moment
         self.version += 1

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .chassis.environment import setting
+from .chassis.environment import Address, setting
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class Settings:
     jwt_issuer: str = setting("Whose tokens count", default="shop")
     jwt_audience: str = setting("For whom tokens must be made", default="shop")
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+    metrics_bind: Address | None = setting(
+        "Where /metrics is served, as host:port; nowhere unless set", default=None
+    )
     retry_delays: tuple[float, ...] = setting(
         "Seconds between the tries of an event that failed", default=(1.0, 5.0, 30.0, 120.0, 600.0)
     )

@@ -72,6 +72,7 @@ def work(settings: Settings) -> None:
             on_sent=lambda _: cache.forget(),
         ),
         cache_url=settings.cache_url,
+        metrics_bind=settings.metrics_bind,
         inbox=make_inbox(settings, cache),
         tasks=[
             process.Task(stock.sweep, SWEEP_SECONDS),

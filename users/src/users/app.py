@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 
 from . import events, login_limits, routes, tokens
-from .chassis import contract, database, health, logs, problems, swagger, wake
+from .chassis import contract, database, health, http_metrics, logs, problems, swagger, wake
 from .chassis.environment import read
 from .models import Session, User
 from .settings import Settings
@@ -23,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     logs.init_app(app)
+    http_metrics.init_app(app)
     tokens.init_app(app, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     count_check = login_limits.init_app(app, settings)
     wake.init_app(app, settings.cache_url, events.SERVICE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import limits
 
-from .chassis.environment import SettingsError, setting
+from .chassis.environment import Address, SettingsError, setting
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,9 @@ class Settings:
     jwt_issuer: str = setting("Who says so, in every token", default="shop")
     jwt_audience: str = setting("For whom tokens are made", default="shop")
     log_level: str = setting("DEBUG, INFO, WARNING or ERROR", default="INFO")
+    metrics_bind: Address | None = setting(
+        "Where /metrics is served, as host:port; nowhere unless set", default=None
+    )
     login_limit: str = setting("Logins from one address to one e-mail", default="10 per minute")
     login_address_limit: str = setting("Logins from one address", default="300 per minute")
     trusted_proxies: int = setting(

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mongoengine import NotUniqueError, Q
+from prometheus_client import Counter
 
 from . import passwords
 from .chassis import cursors
 from .chassis.logs import log
+from .chassis.metrics import REGISTRY
 from .errors import (
     EmailTaken,
     LastAdmin,
@@ -22,6 +24,15 @@ from .errors import (
 from .models import Session, User
 
 SignedIn = tuple[User, Session]
+
+LOGINS = Counter(
+    "shop_logins_total",
+    "Log-ins that were right (ok), or had a wrong e-mail or password (refused)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+for _outcome in ("ok", "refused"):
+    LOGINS.labels(_outcome)
 
 
 @dataclass(frozen=True)
@@ -49,15 +60,19 @@ def log_in(email: str, password: str) -> SignedIn:
     user = User.objects(email=email).first()
     if user is None:
         passwords.verify_nobodys(password)
+        LOGINS.labels("refused").inc()
         log.info("login.refused")
         raise WrongCredentials
     right, better_hash = passwords.verify(password, user.password_hash)
     if not right:
+        LOGINS.labels("refused").inc()
         log.info("login.refused", user_id=user.id)
         raise WrongCredentials
     if better_hash:
         user.upgrade_hash(better_hash)
-    return user, Session.begin(user)
+    session = Session.begin(user)
+    LOGINS.labels("ok").inc()
+    return user, session
 
 
 def refresh(user_id: str, sid: str, refresh_jti: str) -> SignedIn:

@@ -25,6 +25,7 @@ def work(settings: Settings) -> None:
     process.run(
         relay=make_relay(settings),
         cache_url=settings.cache_url,
+        metrics_bind=settings.metrics_bind,
         tasks=[
             process.Task(Telling.tell, TELL_SECONDS),
             process.Task(Session.forget_expired, HOUR),

@@ -8,11 +8,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from prometheus_client import Counter, Gauge
+
 from .logs import log
+from .metrics import REGISTRY
 
 FAILURES = 4  # in a row; then it opens
 OPEN_SECONDS = 3.0  # until a single call may try again
 STUCK_SECONDS = 0.25  # how long one waits for a place while nobody comes or goes
+
+
+CALLS = Counter(
+    "shop_upstream_calls_total",
+    "Calls to another service; refused is by the breaker here, broken_off by who asked for it",
+    ["upstream", "outcome"],
+    registry=REGISTRY,
+)
+OPEN = Gauge(
+    "shop_upstream_breaker_open",
+    "How many processes leave the other service alone just now",
+    ["upstream"],
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+_OUTCOMES = {True: "answered", False: "failed", None: "broken_off"}
 
 
 class Refused(Exception):
@@ -40,6 +59,7 @@ class Breaker:
         self._moved = clock()  # when somebody last came or went
         self._probe_at: float | None = None  # None: closed
         self._probing = False
+        self._open = OPEN.labels(upstream)
 
     @contextmanager
     def call(self, *failures: type[Exception]) -> Iterator[None]:
@@ -47,7 +67,11 @@ class Breaker:
 
         Raises Refused.
         """
-        probe, answered = self._enter(), None
+        try:
+            probe, answered = self._enter(), None
+        except Refused:
+            CALLS.labels(self.upstream, "refused").inc()
+            raise
         try:
             yield
             answered = True
@@ -56,6 +80,7 @@ class Breaker:
             raise
         finally:
             self._leave(probe, answered)
+            CALLS.labels(self.upstream, _OUTCOMES[answered]).inc()
 
     def _enter(self) -> bool:
         """Take a place; whether this call is the probe."""
@@ -89,7 +114,9 @@ class Breaker:
         self._failures = 0 if answered else self._failures + 1
         if answered and self._probe_at is not None:
             self._probe_at = None
+            self._open.set(0)
             log.info("breaker.closed", upstream=self.upstream)
         elif self._failures >= FAILURES:
             self._probe_at = self._moved + OPEN_SECONDS
+            self._open.set(1)
             log.warning("breaker.opened", upstream=self.upstream, failures=self._failures)

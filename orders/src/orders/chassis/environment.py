@@ -7,13 +7,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 T = TypeVar("T")
 
 
 class SettingsError(ValueError):
     """A setting is missing, unknown or unreadable; the text says which and what to do."""
+
+
+class Address(NamedTuple):
+    """Where something listens, as host:port."""
+
+    host: str
+    port: int
 
 
 def setting(about: str, *, default: Any = MISSING, secret: bool = False) -> Any:
@@ -67,6 +74,10 @@ def _parse(name: str, text: str, kind: Any) -> Any:
             return tuple(float(part) for part in text.split(","))
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
+        if kind == Address | None:
+            host, port = text.rsplit(":", 1)
+            return Address(host.strip("[]"), int(port))
         return kind(text)
     except ValueError:
-        raise SettingsError(f"{name} cannot be read as {kind}: {text!r}.") from None
+        wanted = "host:port" if kind == Address | None else kind
+        raise SettingsError(f"{name} cannot be read as {wanted}: {text!r}.") from None

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import health, wake
+from . import backlog, health, metrics, wake
+from .environment import Address
 from .inbox import Consumer, Inbox
 from .logs import log
 from .relay import Relay
 
 STOP_SECONDS = 15
+MEASURING = 0.05  # the share of the time that a measure may take, however much there is to count
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,14 @@ def run(
     cache_url: str,
     inbox: Inbox | None = None,
     tasks: Sequence[Task] = (),
+    metrics_bind: Address | None = None,
+    measures: Sequence[Task] = (),
     stop: threading.Event | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT: what is in hand is finished, nothing new is begun."""
+    """Work until SIGTERM or SIGINT: what is in hand is finished, nothing new is begun.
+
+    With `metrics_bind` /metrics is served there, and `measures` are done to fill it.
+    """
     stop = stop or _stop_at_signals()
     consumer = Consumer(relay.url, inbox, stop) if inbox else None
 
@@ -47,6 +54,10 @@ def run(
         (relay.run, (stop,)),
         (wake.listen, (cache_url, relay.service, relay.woken, stop)),
     ]
+    if metrics_bind:
+        metrics.serve(metrics_bind)
+        outboxes = Task(lambda: backlog.measure(relay.documents), backlog.SECONDS)
+        work += [(_repeat, (task, stop, MEASURING)) for task in (outboxes, *measures)]
     if inbox and consumer:
         every.append(Task(inbox.retry_due, 0.5))
         work.append((consumer.run_until_stopped, ()))
@@ -93,10 +104,12 @@ def _stop_at_signals() -> threading.Event:
     return stop
 
 
-def _repeat(task: Task, stop: threading.Event) -> None:
+def _repeat(task: Task, stop: threading.Event, share: float = 1.0) -> None:
     while not stop.is_set():
+        pause, began = task.seconds, time.monotonic()
         try:
             task.run()
+            pause = max(pause, (time.monotonic() - began) * (1 / share - 1))
         except Exception as error:  # the edge: a task that failed is tried again next time
             log.warning("task.failed", error=repr(error))
-        stop.wait(task.seconds)
+        stop.wait(pause)

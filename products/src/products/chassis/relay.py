@@ -9,15 +9,30 @@ from datetime import timedelta
 from typing import Any
 
 from kombu import Connection, Producer
+from prometheus_client import Counter
 from pymongo.collection import Collection
 
 from . import broker
 from .logs import log, trace_of
+from .metrics import REGISTRY
 from .outbox import OutboxDocument, now
 
 POLL_SECONDS = 0.5
 UNHEARD_SECONDS = 5.0  # how long an event that no queue takes waits before it is tried again
 MEDIA_TYPE = "application/cloudevents+json"
+
+PUBLISHED = Counter(
+    "shop_events_published_total",
+    "Events published; a repeat counts again",
+    ["type"],
+    registry=REGISTRY,
+)
+FAILURES = Counter(
+    "shop_event_publish_failures_total",
+    "Publishing broken off by the broker or the database (interrupted), or heard by no queue",
+    ["reason"],
+    registry=REGISTRY,
+)
 
 OnSent = Callable[[dict[str, Any]], None]
 
@@ -46,6 +61,8 @@ class Relay:
         self.on_sent = on_sent
         self.woken = threading.Event()
         self.connected = False
+        for reason in ("interrupted", "unheard"):
+            FAILURES.labels(reason)
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop`, whatever the broker and the database do."""
@@ -58,6 +75,7 @@ class Relay:
             except Exception as error:  # the edge: nothing may end the relay but `stop`
                 pause = 0.2 if self.connected else min(pause * 2, 5.0)
                 self.connected = False
+                FAILURES.labels("interrupted").inc()
                 reason = str(broker.difference(error) or repr(error))
                 log.warning("relay.interrupted", error=reason, retry_in_s=pause)
                 stop.wait(pause)
@@ -100,6 +118,7 @@ class Relay:
         try:
             self._publish(producer, returned, event)
         except Unheard:
+            FAILURES.labels("unheard").inc()
             log.warning("event.unheard", event_type=event["type"], event_id=event["id"])
             later = now() + timedelta(seconds=UNHEARD_SECONDS)
             collection.update_one(here, {"$set": {"outbox.$.due": later}})
@@ -109,6 +128,7 @@ class Relay:
         else:
             later = now() + timedelta(seconds=broker.RESEND_SECONDS)
             collection.update_one(here, {"$set": {"outbox.$.due": later, "outbox.$.sent": True}})
+        PUBLISHED.labels(event["type"]).inc()
         log.info(
             "event.published",
             event_type=event["type"],

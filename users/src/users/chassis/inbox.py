@@ -12,10 +12,12 @@ from typing import Any
 import jsonschema_rs
 from kombu import Connection, Message
 from kombu.mixins import ConsumerMixin
+from prometheus_client import Counter
 from structlog.contextvars import bound_contextvars
 
 from . import broker
 from .logs import log, trace_of
+from .metrics import REGISTRY
 from .parking import Parking
 
 PREFETCH = 20
@@ -25,6 +27,20 @@ MAX_BYTES = 1_000_000  # more is no event, and would not fit into the database t
 
 Event = dict[str, Any]
 Handler = Callable[[Event], None]
+
+HANDLED = Counter("shop_events_handled_total", "Events handled", ["type"], registry=REGISTRY)
+PARKED = Counter(
+    "shop_events_parked_total",
+    "Times that an event failed and waits to be tried again",
+    ["type"],
+    registry=REGISTRY,
+)
+DEAD = Counter(
+    "shop_events_dead_total",
+    "Events that failed for the last time and wait for a person",
+    ["type"],
+    registry=REGISTRY,
+)
 
 
 class Inbox:
@@ -45,6 +61,9 @@ class Inbox:
         self.parking = Parking(retry_delays)
         self.on_handled: Callable[[], None] = lambda: None
         self._views = {kind: jsonschema_rs.validator_for(view) for kind, view in views.items()}
+        for kind in handlers:  # from 0 on: what appears with its first count has never risen
+            for counter in (HANDLED, PARKED, DEAD):
+                counter.labels(kind)
 
     def take(self, body: bytes) -> None:
         """Handle one message, or park it. Raises only if the database cannot be reached."""
@@ -52,7 +71,7 @@ class Inbox:
         try:
             self.handle(event)
         except Exception as error:  # the edge: whatever a handler raises is kept with the event
-            self.parking.park(event, text, error)
+            self._count_failed(str(event.get("type")), self.parking.park(event, text, error))
 
     def handle(self, event: Event) -> None:
         """Validate and handle one event; raises what goes wrong."""
@@ -64,6 +83,7 @@ class Inbox:
             self._views[kind].validate(event["data"])
             self.handlers[kind](event)
             self.on_handled()
+            HANDLED.labels(kind).inc()
             log.info(
                 "event.handled",
                 event_type=kind,
@@ -80,10 +100,14 @@ class Inbox:
             try:
                 self.handle(json.loads(parked.event))
             except Exception as error:  # the edge, as above
-                self.parking.put_off(parked, error)
+                self._count_failed(parked.type, self.parking.put_off(parked, error))
             else:
                 parked.delete()
         return tried
+
+    def _count_failed(self, kind: str, dead: bool) -> None:
+        counter = DEAD if dead else PARKED
+        counter.labels(kind if kind in self.handlers else "unknown").inc()
 
 
 class Consumer(ConsumerMixin):

@@ -40,11 +40,12 @@ class Parking:
     def __init__(self, retry_delays: Sequence[float]) -> None:
         self.retry_delays = retry_delays
 
-    def park(self, event: dict[str, Any], text: str, error: Exception) -> None:
-        """Keep an event that failed for the first time, as its JSON `text`.
+    def park(self, event: dict[str, Any], text: str, error: Exception) -> bool:
+        """Keep an event that failed for the first time, as its JSON `text`; whether it is dead.
 
         A repeat changes only the error.
         """
+        dead = not self.retry_delays
         ParkedEvent.objects(pk=event["id"]).update_one(
             upsert=True,
             set_on_insert__type=str(event.get("type")),
@@ -52,10 +53,11 @@ class Parking:
             set_on_insert__attempts=1,
             set_on_insert__parked_at=now(),
             set_on_insert__next_at=self._next(1),
-            set_on_insert__dead=not self.retry_delays,
+            set_on_insert__dead=dead,
             set__error=repr(error)[:1000],
         )
         _say("event.parked", str(event.get("type")), event["id"], 1, error)
+        return dead
 
     def claim(self) -> ParkedEvent | None:
         """One event whose time has come, for this worker alone while the lease lasts."""
@@ -63,8 +65,8 @@ class Parking:
         due = ParkedEvent.objects(dead=False, next_at__lte=now())
         return due.modify(set__next_at=lease, inc__attempts=1, new=True)
 
-    def put_off(self, parked: ParkedEvent, error: Exception) -> None:
-        """Wait for the next try, or declare it dead when that was the last."""
+    def put_off(self, parked: ParkedEvent, error: Exception) -> bool:
+        """Wait for the next try, or declare it dead when that was the last; whether it is dead."""
         dead = parked.attempts > len(self.retry_delays)
         ParkedEvent.objects(pk=parked.id).update_one(
             set__error=repr(error)[:1000],
@@ -73,6 +75,7 @@ class Parking:
         )
         name = "event.dead" if dead else "event.parked"
         _say(name, parked.type, parked.id, parked.attempts, error)
+        return dead
 
     def _next(self, attempts: int) -> Any:
         delays = self.retry_delays or (0.0,)

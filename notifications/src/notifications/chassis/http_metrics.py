@@ -1,0 +1,40 @@
+"""Counts the requests of a web process, and how long each took."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import Counter, Histogram
+
+from .metrics import REGISTRY
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+REQUESTS = Counter(
+    "shop_http_requests_total",
+    "Requests answered; where no route was found it is `-`",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+)
+DURATION = Histogram(
+    "shop_http_request_duration_seconds",
+    "Seconds from a request to its answer",
+    ["method", "route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
+
+def init_app(app: Flask) -> None:
+    """Count every request when it is answered; logs.init_app, which notes its begin, is before."""
+    app.after_request(_count)
+
+
+def _count(response: Response) -> Response:
+    # a client may make up methods, and each would be kept for ever
+    method = request.method if request.method in _METHODS else "other"
+    route = request.url_rule.rule if request.url_rule else "-"
+    REQUESTS.labels(method, route, response.status_code).inc()
+    DURATION.labels(method, route).observe(time.perf_counter() - g.began)
+    return response

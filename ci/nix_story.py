@@ -5,6 +5,7 @@ Nix store; all else is as in `make test`. Words go to pytest.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ def lend(environment: Path, folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words = parser.parse_known_args()[1]
+    if not shutil.which("nix"):
+        parser.error("nix is not on the path: see docs/how-to/build-with-nix.md")
     with tempfile.TemporaryDirectory(prefix="shop-nix-") as name:
         copy = Path(name).resolve()
         archive = subprocess.run(

@@ -20,6 +20,7 @@ let
         shellHook = ''
           test -d .venv || python -m venv .venv
           .venv/bin/pip install --quiet --require-hashes -r requirements-test.lock
+          .venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
           export PATH=$PWD/.venv/bin:$PATH
         '';
       };

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from flask import Flask, Response, abort
+from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import contract, cors, forwarding, health, limits
@@ -30,9 +30,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or read(Settings)
     logs.configure("gateway", settings.log_level)
     app = Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # //orders is not a path here, and nobody is redirected
+    app.url_map.merge_slashes = False  # /docs//start.js is not a path here; nobody is redirected
     logs.init_app(app)
     http_metrics.init_app(app)
+    app.before_request(_refuse_slashes)
     app.after_request(_secure)
     problems.init_app(app, forwarding.STATUSES)
     auth.check_tokens(
@@ -70,6 +71,11 @@ def _view(row: Row, upstreams: Mapping[str, Upstream]) -> Callable[..., Response
 
     view.__qualname__ = view.__name__ = row.name  # by which flask-limiter tells views apart
     return view
+
+
+def _refuse_slashes() -> None:
+    if request.environ["PATH_INFO"].startswith("//"):
+        abort(404)  # werkzeug drops all slashes but one, so that //orders would be /orders
 
 
 def _secure(response: Response) -> Response:

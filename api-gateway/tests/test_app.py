@@ -32,7 +32,7 @@ def test_docs_let_choose_between_the_shop_and_each_service(client: FlaskClient) 
         assert script.mimetype == "text/javascript"
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/nowhere", "/products", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/health/live", "/nowhere", "/products", "/docs"])
 def test_answers_are_marked_as_what_they_are(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import contract, cors, forwarding, health, limits
+from . import contract, cors, forwarding, health, limits, window
 from .chassis import auth, http_metrics, logs, problems, swagger
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             view = costly(view)
         app.add_url_rule(row.path, row.name, view, methods=row.methods)
     health.init_app(app, settings.services, limiter)
+    window.init_app(app, settings.services)
     swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

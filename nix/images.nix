@@ -34,6 +34,18 @@ lib.mapAttrs' (
         ExposedPorts."9100/tcp" = { };
         User = "10001:10001";
         WorkingDir = "/tmp";
+        # As in the Dockerfile: compose waits for it. In nanoseconds.
+        Healthcheck = {
+          Test = [
+            "CMD"
+            "python"
+            "-c"
+            "from urllib.request import urlopen; urlopen('http://127.0.0.1:${port}/health/live', timeout=3)"
+          ];
+          Interval = 5000000000;
+          Timeout = 5000000000;
+          StartPeriod = 30000000000;
+        };
         Labels = {
           "org.opencontainers.image.title" = project.name;
           "org.opencontainers.image.description" = project.description;

@@ -192,6 +192,16 @@ def test_who_must_wait_is_told_for_how_long_and_orders_once(
     assert first == second
 
 
+def test_an_order_is_seen_to_its_end_while_notifications_are_away(
+    page: Page, excused: list[str], mug: dict
+) -> None:
+    excused.append("status of 502")
+    refuse(page, "**/notifications?*", 502, "The service notifications cannot be reached.")
+    register(page)
+    put_in_basket(page, mug["name"], 1)
+    expect(order(page)).to_have_attribute("data-status", "confirmed")
+
+
 def refuse(page: Page, path: str, status: int, detail: str, times: int | None = None) -> None:
     """Answers in place of the shop, as it would; always, or so many times."""
 

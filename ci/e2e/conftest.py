@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import pymongo
 import pytest
 import requests
 from place import SERVICES, with_database
@@ -105,6 +104,8 @@ def databases() -> Iterator[None]:
         url = with_database(given, f"e2e_{uuid.uuid4().hex[:8]}")
         patch.setenv("MONGO_URL", url)
         yield
+        import pymongo  # only here: who tests the clients of the API has none
+
         with pymongo.MongoClient(given) as client:
             for name in SERVICES:
                 client.drop_database(with_database(url, name).rpartition("/")[2].partition("?")[0])

@@ -257,11 +257,13 @@ async function watch() {
   const mine = ++round;
   if (!tokens || document.hidden) return;
   try {
-    const paths = ["/orders?limit=5", "/notifications?limit=5"];
-    const [orders, told] = await Promise.all(paths.map((path) => ask("GET", path)));
+    const orders = await ask("GET", "/orders?limit=5");
+    // While notifications are away, what became of an order is seen all the same.
+    const told = await ask("GET", "/notifications?limit=5").catch(() => null);
     if (mine !== round) return; // another look has begun
     say($("#orders"), orders.items.length ? `The newest is ${orders.items[0].status}.` : "");
-    const hasChanged = draw("placed", orders.items) | draw("notifications", told.items);
+    const isNew = told && draw("notifications", told.items);
+    const hasChanged = draw("placed", orders.items) || isNew;
     pause = hasChanged ? 200 : Math.min(pause * 1.4, 10_000);
     if (pause < 2000) await restock(); // units follow a little later than the order
   } catch (refusal) {

@@ -14,6 +14,7 @@ routing key; each listener has one queue. Delivery is at least once and in any o
 the same `id`, and `sequence` is the version that the fact gave its subject. What a service tells
 is under `webhooks` of [its contract](../../contracts/), what it reads of others under `x-hears`;
 `make test` holds the two together.
+[How to add one](../how-to/add-an-event.md).
 """
 BOUNDS = {"minLength": "≥", "minimum": "≥", "minItems": "≥", "maxLength": "≤", "maximum": "≤",
           "maxItems": "≤"}  # fmt: skip

@@ -75,13 +75,13 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         body = f"<h1>{html.escape(path)}</h1>"
         if place.is_dir():
             inside = [f"{path}/{name}" for name in listed(place)]
-            todo += [name for name in inside if name not in todo]
-            items = "".join(
-                f'<li><a href="{app.builder.get_relative_uri(CODE + path, CODE + name)}">'
-                f"{html.escape(Path(name).name)}</a></li>"
-                for name in inside
-            )
-            body += f"<ul>{items}</ul>"
+            read = app.env.found_docs
+            todo += [name for name in inside if name not in todo and name[:-3] not in read]
+            pages = [name[:-3] if name[:-3] in read else CODE + name for name in inside]
+            places = [app.builder.get_relative_uri(CODE + path, page) for page in pages]
+            names = [html.escape(Path(name).name) for name in inside]
+            links = [f'<a href="{at}">{name}</a>' for at, name in zip(places, names, strict=True)]
+            body += f"<ul>{''.join(f'<li>{link}</li>' for link in links)}</ul>"
         else:
             body += coloured(app, place)
         yield CODE + path, {"title": path, "body": body}, "page.html"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from build import HERE, ROOT, build
 
 SITE = HERE / "out/site"
@@ -64,20 +64,25 @@ def test_the_search_knows_what_the_pages_say() -> None:
     assert "idempot" in index and "docs/adr/0001-one-fact-is-one-write" in index
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("[a page](nowhere.md)", "nowhere.md"),
-        ("[a heading](README.md#of-no-page)", "of-no-page"),
-        ("[code](gone.py)", "gone.py"),
-        ("![a picture](gone.png)", "gone.png"),
-        ("```mermaid\nflowchart LR\n  a --> b\n```", "has no picture"),
-    ],
-)
-def test_what_leads_nowhere_fails_the_building(tmp_path: Path, text: str, says: str) -> None:
+WRONG = {
+    "[a page](nowhere.md)": "nowhere.md",
+    "[a heading](README.md#of-no-page)": "of-no-page",
+    "[code](gone.py)": "gone.py",
+    "![a picture](gone.png)": "gone.png",
+    "```mermaid\nflowchart LR\n  a --> b\n```": "has no picture",
+}
+
+
+def test_what_leads_nowhere_fails_the_building(tmp_path: Path) -> None:
     folder = tmp_path / "repository/docs"
     folder.mkdir(parents=True)
-    (folder / "README.md").write_text(f"# The docs\n\n{text}\n")
+    (folder / "README.md").write_text("\n\n".join(["# The docs", *WRONG]))
     done = build(tmp_path / "repository", tmp_path / "out")
     assert done.returncode != 0
-    assert says in done.stdout
+    assert [says for says in WRONG.values() if says not in done.stdout] == []
+
+
+def test_the_event_that_is_added_by_way_of_example_can_be_added() -> None:
+    example = ROOT / "docs/how-to/add-an-event.diff"
+    done = subprocess.run(["git", "apply", "--check", example], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

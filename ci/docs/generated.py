@@ -13,13 +13,14 @@ sys.path += [str(ROOT / name) for name in ("ci", "ci/deployment", "compose/embed
 import drawing  # noqa: E402 - what they read is in the folders above
 import errors_page  # noqa: E402
 import events_page  # noqa: E402
+import logs_page  # noqa: E402
 import metrics_page  # noqa: E402
 import picture  # noqa: E402
 import routes_page  # noqa: E402
 import settings_page  # noqa: E402
 
 PAGES = {"settings": settings_page, "routes": routes_page, "events": events_page,
-         "errors": errors_page, "metrics": metrics_page}  # fmt: skip
+         "errors": errors_page, "metrics": metrics_page, "logs": logs_page}  # fmt: skip
 MARKERS = re.compile(r"(<!-- drawing: made by `make docs` -->\n).*?(<!-- end of drawing -->)", re.S)
 PICTURE = ROOT / "docs/images/architecture.svg"
 

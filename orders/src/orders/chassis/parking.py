@@ -56,7 +56,8 @@ class Parking:
             set_on_insert__dead=dead,
             set__error=repr(error)[:1000],
         )
-        _say("event.parked", str(event.get("type")), event["id"], 1, error)
+        log.warning("event.parked", event_type=str(event.get("type")), event_id=event["id"],
+                    attempts=1, error=repr(error)[:300])  # fmt: skip
         return dead
 
     def claim(self) -> ParkedEvent | None:
@@ -73,8 +74,9 @@ class Parking:
             set__dead=dead,
             set__next_at=self._next(parked.attempts),
         )
-        name = "event.dead" if dead else "event.parked"
-        _say(name, parked.type, parked.id, parked.attempts, error)
+        log.warning("event.dead" if dead else "event.parked", event_type=parked.type,
+                    event_id=parked.id, attempts=parked.attempts,
+                    error=repr(error)[:300])  # fmt: skip
         return dead
 
     def _next(self, attempts: int) -> Any:
@@ -87,8 +89,3 @@ def redrive(event_id: str | None = None) -> int:
     """Let one parked or dead event, or all of them, be tried again now; how many there were."""
     chosen = ParkedEvent.objects(pk=event_id) if event_id else ParkedEvent.objects
     return chosen.update(set__dead=False, set__attempts=0, set__next_at=now())
-
-
-def _say(name: str, kind: str, event_id: str, attempts: int, error: Exception) -> None:
-    log.warning(name, event_type=kind, event_id=event_id, attempts=attempts,
-                error=repr(error)[:300])  # fmt: skip

@@ -14,7 +14,7 @@ answer_with_problems()
 
 bind = os.environ.get("BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-worker_class = "gthread"
+worker_class = "gateway.chassis.serving.Worker"
 threads = int(os.environ.get("THREADS", "32"))  # they mostly wait for services
 timeout = 30
 limit_request_line = 8190  # bytes; a question for fifty products is long

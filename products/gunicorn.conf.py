@@ -12,7 +12,7 @@ settings = read_or_exit(Settings)
 
 bind = os.environ.get("BIND", "127.0.0.1:8002")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-worker_class = "gthread"
+worker_class = "products.chassis.serving.Worker"
 threads = int(os.environ.get("THREADS", "8"))
 timeout = 30
 limit_request_line = 8190  # bytes; a question for fifty products is long

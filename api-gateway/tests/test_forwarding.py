@@ -20,6 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import CLOSED, Handler, Service, make_token, serving, wait_until
+from gateway import forwarding
 from gateway.chassis import breaker
 
 
@@ -497,8 +498,10 @@ def test_a_service_with_too_much_to_do_is_a_503(
 
 
 def test_connections_are_kept_and_given_back(
-    make_app: Callable[..., Flask], services: dict[str, Service], bearer: dict[str, str]
-) -> None:
+    make_app: Callable[..., Flask], services: dict[str, Service], bearer: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(forwarding, "IDLE_SECONDS", 60.0)  # this machine may be slow
     client = make_app(upstream_connections=1).test_client()
     before = services["products"].connections
     for _ in range(5):
@@ -508,6 +511,17 @@ def test_connections_are_kept_and_given_back(
     services["products"].answers["/products/1"] = hang_up
     assert client.get("/products/1").status_code == 502
     assert client.get("/products").status_code == 200  # none was lost on the way
+
+
+@pytest.mark.parametrize("limit", ["IDLE_SECONDS", "KEPT_SECONDS"])
+def test_a_connection_that_rested_too_long_or_is_too_old_is_not_used_again(
+    client: FlaskClient, services: dict[str, Service], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(forwarding, limit, 0.0)
+    before = services["products"].connections
+    for _ in range(3):
+        assert client.get("/products").status_code == 200
+    assert services["products"].connections == before + 3
 
 
 @pytest.mark.parametrize(("method", "status", "times"), [("GET", 200, 3), ("POST", 502, 2)])

@@ -25,7 +25,10 @@ from .routing import Row
 from .settings import Settings
 
 CONNECT_SECONDS = 2.0
-IDLE_SECONDS = 60.0  # after this a kept connection is not used again; services close at 75
+# After so long a rest a kept connection is not used again: a service that stops lets it be for two
+# seconds more (gunicorn's STOP_KEEPALIVE_LINGER), and what is sent into a closing one is lost.
+IDLE_SECONDS = 1.0
+KEPT_SECONDS = 60.0  # nor is it at this age, so that a copy of the service that came later has work
 
 
 class ServiceAway(Exception):
@@ -48,9 +51,13 @@ STATUSES: Mapping[type[Exception], int] = {ServiceAway: 502, ServiceSilent: 504,
 
 
 class _AsIs:
-    """A connection that sends the target as it came, and is not used again after a long rest."""
+    """A connection that sends the target as it came, and is used again only while it is fresh."""
 
-    used = 0.0
+    made = used = 0.0
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.made = time.monotonic()
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
@@ -65,8 +72,9 @@ class _AsIs:
 
     @property
     def is_connected(self) -> bool:
-        rested = time.monotonic() - self.used
-        return rested < IDLE_SECONDS and super().is_connected  # type: ignore[misc]
+        moment = time.monotonic()
+        fresh = moment - self.used < IDLE_SECONDS and moment - self.made < KEPT_SECONDS
+        return fresh and super().is_connected  # type: ignore[misc]
 
 
 class _Http(_AsIs, HTTPConnection):

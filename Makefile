@@ -7,9 +7,9 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site lock \
-    split new-service test-split learn test-course test-new-service test-images secrets test-chaos \
-    test-nix clean tools
+    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site \
+    lock split new-service test-split learn test-course test-new-service test-images test-cluster \
+    secrets test-chaos test-nix clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -165,6 +165,10 @@ test-images: tools ## build the images, and look for what they should not be; ne
 	    $(TOOLS)/container-structure-test test --image shop/$$folder \
 	        --config $$folder/image.yaml || exit 1; \
 	done
+
+test-cluster: ## kill and replace containers of the cluster while people buy: RATE=2; needs Docker
+	@$(SHOP) install ci
+	@cd ci/replicas && RATE=$(RATE) ../.venv/bin/python -m pytest -sv $(ARGS)
 
 secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py

@@ -20,7 +20,8 @@ from split import ROOT, copy, services
 MODEL = "notifications"
 NOT_NEEDED = ["tests/test_broker.py"]  # about the chassis, whose copy it is
 UNCHANGED = {".lock", ".json"}
-LISTS = ["compose/**/*.*", "api-gateway/**/*.py", "ci/e2e/*.py", "ci/chaos/*.py", "ci/fuzz/*.py"]
+LISTS = ["compose/**/*.*", "api-gateway/**/*.py"]
+LISTS += [f"ci/{folder}/*.py" for folder in ("chaos", "e2e", "fuzz", "replicas")]
 TABLES = [
     "README.md",
     "nix/default.nix",
@@ -31,6 +32,8 @@ TABLES = [
     "ci/e2e/authorization.py",
     "ci/e2e/test_authorization.py",
     "ci/node/spectral.yaml",
+    "ci/replicas/test.yaml",
+    "compose/compose.cluster.yaml",
     "compose/compose.dev.yaml",
     "compose/compose.yaml",
     "compose/embedded/place.py",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 from click.testing import CliRunner, Result
 
 from notifications.app import make_contract
-from notifications.chassis import health
+from notifications.chassis import beat
 from notifications.cli import main
 
 
@@ -26,12 +28,17 @@ def test_prints_the_contract_without_any_setting():
     assert printed.stdout_bytes == make_contract()
 
 
-def test_tells_whether_a_worker_is_alive(run):
-    health.say_goodbye()
+def test_tells_whether_a_worker_of_this_host_is_alive(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(beat, "FILE", tmp_path / "beat")
     assert run("worker", "--check").exit_code == 1
-    health.beat(True)
+    beat.beat()
     assert run("worker", "--check").output == "alive\n"
-    health.say_goodbye()
+    long_ago = time.time() - beat.STALE_SECONDS - 1
+    os.utime(beat.FILE, (long_ago, long_ago))
+    assert run("worker", "--check").exit_code == 1
+    beat.beat()
+    beat.stop()
+    assert run("worker", "--check").exit_code == 1
 
 
 def test_shows_dead_events_and_lets_them_be_tried_again(run, inbox):

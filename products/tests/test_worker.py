@@ -15,7 +15,7 @@ from kombu import Connection, Queue
 
 from conftest import wait_for
 from products import events, worker
-from products.chassis import broker, health
+from products.chassis import broker
 from products.chassis.outbox import new_event
 from products.chassis.parking import ParkedEvent
 from products.models import Product
@@ -51,7 +51,7 @@ def test_a_confirmation_that_comes_to_nothing_is_parked_and_blocks_nobody(inbox,
     assert ParkedEvent.objects.count() == 0
 
 
-def test_the_process_reserves_tells_and_stops_when_asked(settings, product):
+def test_the_process_reserves_tells_and_stops_when_asked(settings, product, tmp_path):
     url = os.environ.get("BROKER_URL", settings.cache_url.replace("/0", "/1"))
     environment = {
         **os.environ,
@@ -59,6 +59,7 @@ def test_the_process_reserves_tells_and_stops_when_asked(settings, product):
         "BROKER_URL": url,
         "CACHE_URL": settings.cache_url,
         "JWKS_URL": settings.jwks_url,
+        "TMPDIR": str(tmp_path),  # where the worker keeps its beat
     }
     mug, order_id, heard = product().replace("_", "-"), str(uuid.uuid4()), []
     command = [Path(sys.executable).with_name("products"), "worker"]
@@ -75,7 +76,8 @@ def test_the_process_reserves_tells_and_stops_when_asked(settings, product):
         stack.enter_context(consumer)
         process = stack.enter_context(subprocess.Popen(command, env=environment))
         stack.callback(process.kill)
-        wait_for(health.is_worker_alive)
+        asked = [sys.executable, "-m", "products.chassis.beat"]  # as a container asks
+        wait_for(lambda: subprocess.run(asked, env=environment).returncode == 0)
         subprocess.run([*command, "--check"], env=environment, check=True)
 
         data = {"order_id": order_id, "items": [{"product_id": mug, "quantity": 2}]}

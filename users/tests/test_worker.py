@@ -51,11 +51,14 @@ def listener(broker_url: str) -> Iterator[Callable[[], dict | None]]:
 
 
 @pytest.fixture
-def worker(broker_url: str, cache_url: str, settings: Settings) -> Iterator[subprocess.Popen]:
+def worker(
+    broker_url: str, cache_url: str, settings: Settings, tmp_path: Path
+) -> Iterator[subprocess.Popen]:
     environ = os.environ | {
         "MONGO_URL": settings.mongo_url,
         "BROKER_URL": broker_url,
         "CACHE_URL": cache_url,
+        "TMPDIR": str(tmp_path),  # where the worker keeps its beat
     }
     with subprocess.Popen([USERS, "worker"], env=environ, stdout=subprocess.DEVNULL) as process:
         process.environ = environ

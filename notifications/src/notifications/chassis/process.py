@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import backlog, health, metrics, wake
+from . import backlog, beat, health, metrics, wake
 from .environment import Address
 from .inbox import Consumer, Inbox
 from .logs import log
@@ -74,6 +74,7 @@ def run(
     deadline = time.monotonic() + STOP_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
+    beat.stop()
     try:
         health.say_goodbye()
     except Exception as error:  # the edge: the database may be gone already
@@ -92,8 +93,9 @@ class _Pulse:
     def __call__(self) -> None:
         found = self.connected(), self.problem()
         if found != self.said or time.monotonic() >= self.due:
+            beat.beat()  # first: the database may be away
             health.beat(*found)
-            self.said, self.due = found, time.monotonic() + health.BEAT_SECONDS
+            self.said, self.due = found, time.monotonic() + beat.SECONDS
 
 
 def _stop_at_signals() -> threading.Event:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from pymongo.errors import ConnectionFailure
 
-from . import health, parking
+from . import beat, parking
 from .outbox import OutboxDocument, rfc3339
 
 Row = dict[str, Any]
@@ -48,8 +48,7 @@ def add_common(
         if not check:
             work()
             return
-        connect()
-        if not health.is_worker_alive():
+        if not beat.is_alive():
             raise click.ClickException("no worker of this host was seen lately")
         click.echo("alive")
 

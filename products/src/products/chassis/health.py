@@ -13,13 +13,12 @@ import mongoengine as me
 from flask import Flask
 
 from .auth import public
+from .beat import STALE_SECONDS
 from .contract import Api, Blueprint
 from .fields import Out, Text
 from .outbox import OutboxDocument, now
 from .parking import ParkedEvent
 
-BEAT_SECONDS = 5
-STALE_SECONDS = 20  # a worker not seen for so long counts as gone
 FORGET_SECONDS = 3600
 
 Check = Callable[[], str]
@@ -85,12 +84,6 @@ def beat(broker_connected: bool, problem: str = "") -> None:
 def say_goodbye() -> None:
     """Take this worker off the list, when it stops of its own will."""
     WorkerBeat.objects(pk=worker_id()).delete()
-
-
-def is_worker_alive() -> bool:
-    """Whether a worker of this host was seen lately: the health check of a container."""
-    fresh = now() - timedelta(seconds=STALE_SECONDS)
-    return WorkerBeat.objects(pk__startswith=f"{socket.gethostname()}:", at__gte=fresh).count() > 0
 
 
 def register(

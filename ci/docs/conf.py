@@ -18,3 +18,4 @@ include_patterns = ["*.md", "*/README.md", "*/*/README.md", "docs/**.md"]
 exclude_patterns = ["**/.*", "**/node_modules", "ci/docs/out", "ci/clients/out"]
 root_doc = "docs/README"
 myst_heading_anchors = 6
+highlight_language = "text"  # of a block that says no other, as GitHub does

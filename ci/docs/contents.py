@@ -19,13 +19,18 @@ def tree(root: Path) -> str:
     """A toctree for each section that has pages; GitHub's readers have the links of the page."""
     text = ""
     for caption, patterns in SECTIONS.items():
-        found = [path for pattern in patterns for path in sorted(root.glob(pattern))]
+        found = [path for pattern in patterns for path in sorted(root.glob(pattern), key=_order)]
         pages = [f"/{path.relative_to(root).with_suffix('')}" for path in found]
         pages = list(dict.fromkeys(page for page in pages if page != "/docs/README"))
         if pages:
             listed = "\n".join(pages)
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n"
     return text
+
+
+def _order(page: Path) -> tuple[bool, Path]:
+    """By name, but first what introduces the others."""
+    return page.name != "README.md", page
 
 
 def add(app: Sphinx, page: str, source: list[str]) -> None:

@@ -54,7 +54,7 @@ chaos-mongo: ## the chaos, on that MongoDB as well
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py --mongo $(TOOLS)/python ci/chaos/chaos.py $(ARGS)
 
-chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= ORDERS= FAULTS=
+chaos: ## things go wrong while customers buy; nothing may be lost: SEED= ROUNDS= … COMPOSE=1
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/chaos/chaos.py $(ARGS)

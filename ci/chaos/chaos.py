@@ -121,7 +121,7 @@ def parse() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(
         prog="make chaos",
-        description="Runs the shop on real RabbitMQ and Redis, lets things go wrong while "
+        description="Runs the shop on real RabbitMQ and Redis, or in containers, lets things go wrong while "
         "customers buy, and checks that nothing is lost, doubled, oversold or stuck.",
         epilog="Each round is a row of the table, the total its last; a failing round is told and "
         "ends it. All that is decided follows from the seed: the same words replay it. "
@@ -136,6 +136,9 @@ def parse() -> argparse.Namespace:
     add("--only", default="", metavar="KIND[:TARGET],...", help=kinds)
     safeguards = f"switch off, so that the checks should turn red: {', '.join(SAFEGUARDS)}"
     add("--without", default="", metavar="SAFEGUARD,...", help=safeguards)
+    compose = bool(os.environ.get("COMPOSE"))
+    about = "in the containers of compose.yaml, and not as processes: COMPOSE=1"
+    add("--compose", action="store_true", default=compose, help=about)
     add("--show", action="store_true", help="only print what the seeds decide")
     options = parser.parse_args()
     try:
@@ -159,7 +162,10 @@ def main() -> int:
         return 0
     run = Path(tempfile.mkdtemp(prefix="shop-chaos-"))
     rows, found = [], Findings()
-    with systems.running(run, options.without) as system:
+    running = systems.running
+    if options.compose:
+        from containers import running  # which finds the rest of ci by way of system
+    with running(run, options.without) as system:
         print(_line(COLUMNS), flush=True)
         for plan in plans:
             row, found = play(system, plan)
@@ -173,6 +179,7 @@ def main() -> int:
         words = f"SEED={plan.seed} ROUNDS=1 ORDERS={options.orders} FAULTS={options.faults}"
         more = {"only": options.only, "without": options.without}
         args = " ".join(f"--{name}={given}" for name, given in more.items() if given)
+        words += " COMPOSE=1" if options.compose else ""
         words += f' ARGS="{args}"' if args else ""
         print(f"replay: make chaos {words}\nlogs and data are kept in {run}")
         return 1

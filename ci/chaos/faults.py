@@ -239,13 +239,17 @@ class Faults:
 
     def _signal(self, pid: int, number: signal.Signals) -> None:
         try:
-            os.kill(pid, number)
+            self._send(pid, number)
         except ProcessLookupError:
             return
         if number == signal.SIGSTOP:
             self._stopped.add(pid)
         elif number == signal.SIGCONT:
             self._stopped.discard(pid)
+
+    def _send(self, pid: int, number: signal.Signals) -> None:
+        """Raises ProcessLookupError."""
+        os.kill(pid, number)
 
 
 def crafted(event_id: str, kind: str, data: dict) -> dict:

@@ -59,6 +59,12 @@ class Stores:
         """Do what is written again."""
         self._fail(service, mode="off")
 
+    def grant(self, service: str, role: str) -> None:
+        """Let the service's own user do this with its database, from now on."""
+        roles = [{"role": role, "db": service}]
+        database = self._clients[service].get_default_database()
+        _insist(lambda: database.command("updateUser", service, roles=roles))
+
     def _fail(self, service: str, **how: Any) -> None:
         admin = self._clients[service]["admin"]
 

@@ -121,7 +121,7 @@ def parse() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(
         prog="make chaos",
-        description="Runs the shop on real RabbitMQ and Redis, or in containers, lets things go wrong while "
+        description="Runs the shop on real RabbitMQ and Redis, lets things go wrong while "
         "customers buy, and checks that nothing is lost, doubled, oversold or stuck.",
         epilog="Each round is a row of the table, the total its last; a failing round is told and "
         "ends it. All that is decided follows from the seed: the same words replay it. "

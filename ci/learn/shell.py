@@ -62,10 +62,12 @@ class Shell:
 
     def __init__(self, folder: Path, gateway: int) -> None:
         self.folder, self.gateway = folder, gateway
+        # As from a terminal, also where a make runs this.
+        environment = {name: text for name, text in os.environ.items() if "MAKE" not in name}
         self.bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
-            env={**os.environ, "GATEWAY_PORT": str(gateway), "MAKEFLAGS": "--no-print-directory"},
+            env={**environment, "GATEWAY_PORT": str(gateway)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -115,8 +115,7 @@ def env(run: Path, options: argparse.Namespace) -> None:
 
 def install(run: Path, options: argparse.Namespace) -> None:
     """only create the environments"""
-    if not install_all(run, options.test, options.folders or FOLDERS):
-        print("every environment is as its lock says")
+    install_all(run, options.test, options.folders or FOLDERS)
 
 
 def parse(words: list[str]) -> argparse.Namespace:

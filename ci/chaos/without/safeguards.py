@@ -22,7 +22,7 @@ def _nothing(*_: object, **__: object) -> None:
 
 def _confirm(broker: ModuleType) -> None:
     def connect(url: str, service: str) -> object:
-        return broker.Connection(url, heartbeat=30, connect_timeout=5)
+        return broker.Connection(url, heartbeat=broker.HEARTBEAT_SECONDS, connect_timeout=5)
 
     broker.connect = connect
 

@@ -9,7 +9,7 @@ TOOLS := ci/.venv/bin
 .PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
     chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site \
     lock split new-service test-split learn test-course test-new-service test-images test-cluster \
-    secrets test-chaos test-nix clean tools
+    secrets test-chaos test-compose test-nix clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -44,6 +44,11 @@ test-mongo: ## every test of every service and the story on MongoDB 8, RabbitMQ 
 	@$(SHOP) install --test
 	@$(SHOP) install ci
 	@$(PYTHON) ci/real_servers.py --mongo $(PYTHON) ci/test.py $(ARGS)
+
+test-compose: ## the end-to-end tests on the containers of compose.yaml; needs Docker
+	@$(SHOP) install ci
+	@test -d compose/secrets || $(PYTHON) compose/make_secrets.py
+	@$(TOOLS)/python ci/compose_story.py $(ARGS)
 
 test-nix: ## the end-to-end tests on what Nix builds of each service; needs Nix
 	@$(SHOP) install compose/embedded ci

@@ -112,6 +112,7 @@ lint: tools ## ruff, the rule of imports, the copied files, the locks, what is g
 	done
 	@$(PYTHON) ci/chassis.py --check
 	@$(PYTHON) ci/learn/quotes.py --check
+	@git apply --check docs/tutorial/*-break.diff
 	@$(TOOLS)/python ci/lock.py --check
 	@$(TOOLS)/python ci/docs/generated.py --check
 	@$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \

@@ -9,7 +9,7 @@ TOOLS := ci/.venv/bin
 .PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
     chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site \
     lock split new-service test-split learn test-course test-new-service test-images test-cluster \
-    secrets test-chaos test-compose test-nix clean tools
+    test-deploy secrets test-chaos test-compose test-nix clean tools
 
 help: ## show this list
 	@echo "The shop: make COMMAND [GATEWAY_PORT=8080] [PYTHON=python3] [ARGS=...]"
@@ -175,6 +175,9 @@ test-images: tools ## build the images, and look for what they should not be; ne
 test-cluster: ## kill and replace containers of the cluster while people buy: RATE=2; needs Docker
 	@$(SHOP) install ci
 	@cd ci/replicas && RATE=$(RATE) ../.venv/bin/python -m pytest -sv $(ARGS)
+
+test-deploy: tools ## a compose host is brought to images, and back; needs Docker and docker-registry
+	@cd ci && .venv/bin/python -m pytest -v deploy $(ARGS)
 
 secrets: ## make the passwords of the containers, once, in compose/secrets
 	@$(PYTHON) compose/make_secrets.py

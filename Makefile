@@ -6,7 +6,7 @@ SHOP := $(PYTHON) compose/embedded/shop.py
 TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs demo test test-real test-mongo test-defects test-clients chaos \
+.PHONY: help up down status logs trace demo test test-real test-mongo test-defects test-clients chaos \
     chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site \
     lock split new-service test-split learn test-course test-new-service test-images test-cluster \
     test-deploy secrets test-chaos test-compose test-nix clean tools
@@ -26,6 +26,9 @@ status: ## which processes run, and what the gateway says about their health
 
 logs: ## follow the logs; of one service: make logs ARGS=orders
 	@$(SHOP) logs $(ARGS)
+
+trace: ## one order's way through the services as a tree with times, from the logs: ORDER=<id>
+	@$(PYTHON) ci/follow.py $(ORDER) $(ARGS)
 
 demo: ## walk a customer's story through the gateway, printing each step
 	@$(PYTHON) ci/demo.py $(ARGS)

@@ -15,6 +15,7 @@ from e2e.repository import ROOT, SERVICES, folder
 SCHEMA = "docs/reference/logs.schema.json"
 # What a line has without being told: of every line, of the request, of a library's exception.
 OF_ITSELF = {"time", "level", "service", "event", "request_id", "trace_id", "user_id", "exception"}
+OF_ITSELF |= {"span_id", "parent_id"}
 INTRO = """\
 Every process writes one JSON object a line to its standard output, its libraries' lines included.
 [`logs.schema.json`](logs.schema.json) is the schema. The end-to-end tests end by reading all that
@@ -22,7 +23,7 @@ was logged while they ran: each line keeps the schema, and in none is a token, a
 e-mail address, a key, or a text that was meant for one person.
 
 Follow a request by its `request_id`, and all that came of it, events too, by its `trace_id`:
-`make logs ARGS=--once | grep <id>`.
+`make logs ARGS=--once | grep <id>`. [One order's way](../how-to/follow-an-order.md) is a tree.
 """
 
 Said = dict[str, tuple[set[str], set[str], set[str]]]  # event: levels, fields, services

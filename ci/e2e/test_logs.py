@@ -67,5 +67,6 @@ def test_a_line_of_another_shape_is_found(line: str):
 
 
 def test_a_line_as_it_should_be_is_let_pass():
-    line = LINE % ',"request_id":"a-1","trace_id":null,"user_id":"u1","status":200'
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    line = LINE % f',"request_id":"a-1","trace_id":"{trace}","user_id":"u1","status":200'
     assert [*leaks.in_line(line, ["hunter2"]), *leaks.out_of_shape(line)] == []

@@ -377,11 +377,11 @@ def test_a_message_is_kept_while_the_database_is_away(post, monkeypatch):
         wait_until(is_connected)
         take, away = post.inbox.take, [True]
 
-        def take_or_wait(body: bytes) -> None:
+        def take_or_wait(body: bytes, traceparent: object) -> None:
             if away:
                 away.pop()
                 raise ServerSelectionTimeoutError("nobody there")
-            take(body)
+            take(body, traceparent)
 
         monkeypatch.setattr(post.inbox, "take", take_or_wait)
         event = post.send()

@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 import urllib3
 from flask import Response, g, request
-from structlog.contextvars import get_contextvars
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 
-from .chassis.logs import new_traceparent
+from .chassis import tracing
 
 PIECE = 64 * 1024  # bytes that are held at once
 
@@ -81,7 +80,7 @@ def headers() -> dict[str, str]:
         "X-Forwarded-Proto": request.scheme,
         "X-Forwarded-Host": request.host,
         "X-Request-Id": g.request_id,
-        "traceparent": new_traceparent(get_contextvars().get("trace_id")),
+        tracing.HEADER: tracing.current(),
     }
 
 

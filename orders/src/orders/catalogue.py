@@ -9,8 +9,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from structlog.contextvars import get_contextvars
 
+from .chassis import tracing
 from .chassis.breaker import Breaker, Refused
-from .chassis.logs import log, new_traceparent
+from .chassis.logs import log
 from .errors import CatalogueUnavailable
 from .products_api import ProductPage
 
@@ -40,7 +41,7 @@ class Catalogue:
     def find(self, ids: list[str]) -> dict[str, CatalogueItem]:
         """The products on sale among `ids`, by id. Raises CatalogueUnavailable."""
         known = get_contextvars()
-        headers = {"traceparent": new_traceparent(known.get("trace_id"))}
+        headers = {tracing.HEADER: tracing.current()}
         if "request_id" in known:
             headers["X-Request-Id"] = known["request_id"]
         query: dict[str, list[str] | int] = {"id": ids, "limit": len(ids)}

@@ -13,8 +13,9 @@ import structlog
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 
+from . import tracing
+
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 log = structlog.get_logger()
 
@@ -77,29 +78,18 @@ def _said_of_each(service: str) -> list[Any]:
 
 
 def init_app(app: Flask) -> None:
-    """Give each request an id and a trace, return the id, and log one line when it is answered."""
+    """Give each request an id and a span, return the id, and log one line when it is answered."""
     app.before_request(_begin)
     app.after_request(_end)
-
-
-def trace_of(traceparent: str | None) -> str | None:
-    """The trace id in a W3C traceparent, or None where there is none to be read."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
-    return found[1] if found else None
-
-
-def new_traceparent(trace_id: str | None = None) -> str:
-    """A W3C traceparent with a fresh span, of the given trace or of a new one."""
-    return f"00-{trace_id or uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
 
 
 def _begin() -> None:
     g.began = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-    trace_id = trace_of(request.headers.get("traceparent")) or uuid.uuid4().hex
     clear_contextvars()
-    bind_contextvars(request_id=g.request_id, trace_id=trace_id)
+    span = tracing.new_span(request.headers.get(tracing.HEADER))
+    bind_contextvars(request_id=g.request_id, **span)
 
 
 def _end(response: Response) -> Response:

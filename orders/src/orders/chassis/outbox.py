@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import mongoengine as me
-from structlog.contextvars import get_contextvars
 
-from .logs import new_traceparent
+from . import tracing
 
 
 def now() -> datetime:
@@ -39,7 +38,7 @@ def new_event(
         "time": rfc3339(now()),
         "datacontenttype": "application/json",
         "sequence": sequence,
-        "traceparent": new_traceparent(get_contextvars().get("trace_id")),
+        "traceparent": tracing.current(),
         "data": data,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,8 @@ from kombu import Connection, Producer
 from prometheus_client import Counter
 from pymongo.collection import Collection
 
-from . import broker
-from .logs import log, trace_of
+from . import broker, tracing
+from .logs import log
 from .metrics import REGISTRY
 from .outbox import OutboxDocument, now
 
@@ -102,7 +103,10 @@ class Relay:
             for found in collection.find(due, {"outbox": 1}).limit(100):
                 for waiting in found["outbox"]:
                     if waiting["due"] <= now():
-                        sent += self._send(producer, returned, collection, found["_id"], waiting)
+                        with tracing.span(waiting["event"].get("traceparent")):
+                            sent += self._send(
+                                producer, returned, collection, found["_id"], waiting
+                            )
         return sent
 
     def _send(
@@ -113,7 +117,7 @@ class Relay:
         pk: str,
         waiting: dict[str, Any],
     ) -> int:
-        event = waiting["event"]
+        event, began = waiting["event"], time.perf_counter()
         here = {"_id": pk, "outbox.id": waiting["id"]}
         try:
             self._publish(producer, returned, event)
@@ -134,7 +138,7 @@ class Relay:
             event_type=event["type"],
             event_id=event["id"],
             subject=event["subject"],
-            trace_id=trace_of(event.get("traceparent")),
+            duration_ms=round((time.perf_counter() - began) * 1000, 1),
         )
         if self.on_sent:
             self.on_sent(event)
@@ -149,6 +153,7 @@ class Relay:
             declare=[broker.EXCHANGE],  # there may be no listener yet that did it
             routing_key=event["type"],
             message_id=event["id"],
+            headers={tracing.HEADER: tracing.current()},
             content_type=MEDIA_TYPE,  # given, so that Kombu leaves the bytes alone
             content_encoding="utf-8",
             delivery_mode=2,

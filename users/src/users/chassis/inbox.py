@@ -7,16 +7,16 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import jsonschema_rs
 from kombu import Connection, Message
 from kombu.mixins import ConsumerMixin
 from prometheus_client import Counter
-from structlog.contextvars import bound_contextvars
 
-from . import broker
-from .logs import log, trace_of
+from . import broker, tracing
+from .logs import log
 from .metrics import REGISTRY
 from .parking import Parking
 
@@ -65,44 +65,51 @@ class Inbox:
             for counter in (HANDLED, PARKED, DEAD):
                 counter.labels(kind)
 
-    def take(self, body: bytes) -> None:
-        """Handle one message, or park it. Raises only if the database cannot be reached."""
+    def take(self, body: bytes, traceparent: str | None = None) -> None:
+        """Handle one message, or park it. Raises only if the database cannot be reached.
+
+        `traceparent` is the message's, which names its publishing; the event's names its making.
+        """
         event, text = _read(body)
-        try:
-            self.handle(event)
-        except Exception as error:  # the edge: whatever a handler raises is kept with the event
-            self._count_failed(str(event.get("type")), self.parking.park(event, text, error))
+        with ExitStack() as within:  # a span that lasts until a failure is kept as well
+            try:
+                within.enter_context(tracing.span(traceparent or event.get("traceparent")))
+                self.handle(event)
+            except Exception as error:  # the edge: whatever a handler raises is kept with the event
+                self._count_failed(str(event.get("type")), self.parking.park(event, text, error))
 
     def handle(self, event: Event) -> None:
         """Validate and handle one event; raises what goes wrong."""
         kind = event.get("type")
         if kind not in self.handlers:
             raise LookupError(f"{self.service} does not hear {kind!r}")
-        with bound_contextvars(trace_id=trace_of(event.get("traceparent"))):
-            began = time.perf_counter()
-            self._views[kind].validate(event["data"])
-            self.handlers[kind](event)
-            self.on_handled()
-            HANDLED.labels(kind).inc()
-            log.info(
-                "event.handled",
-                event_type=kind,
-                event_id=event["id"],
-                subject=event["subject"],
-                duration_ms=round((time.perf_counter() - began) * 1000, 1),
-            )
+        began = time.perf_counter()
+        self._views[kind].validate(event["data"])
+        self.handlers[kind](event)
+        self.on_handled()
+        HANDLED.labels(kind).inc()
+        log.info(
+            "event.handled",
+            event_type=kind,
+            event_id=event["id"],
+            subject=event["subject"],
+            duration_ms=round((time.perf_counter() - began) * 1000, 1),
+        )
 
     def retry_due(self) -> int:
         """Handle the parked events whose time has come; how many were tried."""
         tried = 0
         while parked := self.parking.claim():
             tried += 1
-            try:
-                self.handle(json.loads(parked.event))
-            except Exception as error:  # the edge, as above
-                self._count_failed(parked.type, self.parking.put_off(parked, error))
-            else:
-                parked.delete()
+            with ExitStack() as within:
+                try:
+                    event = json.loads(parked.event)
+                    within.enter_context(tracing.span(event.get("traceparent")))
+                    self.handle(event)
+                except Exception as error:  # the edge, as above
+                    self._count_failed(parked.type, self.parking.put_off(parked, error))
+                else:
+                    parked.delete()
         return tried
 
     def _count_failed(self, kind: str, dead: bool) -> None:
@@ -171,7 +178,7 @@ class Consumer(ConsumerMixin):
         raw = body.encode() if isinstance(body, str) else bytes(body)
         while not self.should_stop:
             try:
-                self.inbox.take(raw)
+                self.inbox.take(raw, message.headers.get(tracing.HEADER))
             except Exception as error:  # the database is away: keep the message and wait for it
                 log.error("inbox.waiting", error=repr(error))
                 self.stop.wait(1)

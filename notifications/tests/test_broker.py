@@ -301,6 +301,7 @@ def test_notices_that_the_broker_is_away_though_it_has_nothing_to_say(post, door
 
 def test_a_message_is_acknowledged_when_it_was_handled_and_not_before(name):
     post, message, acknowledged = Post(NOWHERE, name), Mock(), []
+    message.headers = {}
     message.body = json.dumps(new_event("post", post.sent, "p", 1, {})).encode()
     inbox = Inbox(
         name, {post.sent: lambda _: acknowledged.append(message.ack.called)}, {post.sent: {}}, ()

@@ -82,13 +82,8 @@ def main() -> int:
     everything = [name for each in SERVICES for name in (each, f"{each}-worker")]
     for service in wanted or everything:
         for number, old in enumerate(olds := containers(service), start=1):
-            try:
-                replace(service, old)
-            except subprocess.CalledProcessError as error:
-                print(
-                    f"{service}: stopped at {number} of {len(olds)}: {error}",
-                    file=sys.stderr,
-                )
+            if not replace(service, old):
+                print(f"{service}: the new one is not healthy, and is removed again")
                 return 1
             print(f"{service}: {number} of {len(olds)} replaced", flush=True)
     return 0

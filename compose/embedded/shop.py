@@ -107,7 +107,7 @@ def logs(run: Path, options: argparse.Namespace) -> None:
 
 def env(run: Path, options: argparse.Namespace) -> None:
     """print the settings of a service as `export` lines, for a shell"""
-    if not known_ports(run):
+    if not known_ports(run).keys() >= PORTS.keys():  # none yet, or those of an older version
         raise SystemExit("ports are chosen at the first start: `make up`")
     for name, value in stack.service_environment(run, options.service).items():
         print(f"export {name}={shlex.quote(value)}")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from orders.chassis import tracing
 from orders.chassis.outbox import new_event
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 GIVEN = f"00-{TRACE}-{SPAN}-01"
+
+
+@pytest.fixture(autouse=True)
+def outside() -> None:
+    """In no span: the last request of a thread leaves its ids there, until the next one begins."""
+    clear_contextvars()
 
 
 def test_a_span_belongs_to_the_trace_of_its_cause() -> None:

@@ -8,12 +8,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from uuid import uuid4
 from zlib import crc32
 
 import hypothesis
 import pytest
 import schemathesis
-from conftest import ANSWERS, CONTRACTS, EXAMPLES, SEED, Person, Target, add_product, newcomer
+from conftest import (
+    ANSWERS,
+    CONTRACTS,
+    EXAMPLES,
+    SEED,
+    Person,
+    Target,
+    add_product,
+    new_login,
+    newcomer,
+)
 from hypothesis import Phase
 from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis.checks import not_a_server_error
@@ -87,7 +98,11 @@ def inform(case: schemathesis.Case, name: str, target: Target, person: Person) -
         case.path_parameters = {"order_id": person.order_id}
     if not isinstance(case.body, dict):
         return
-    if name == "log_in":
+    if name in ("add_product", "replace_product"):
+        case.body = case.body | {"sku": uuid4().hex}  # the simplest ones are soon taken
+    elif name == "register":
+        case.body = case.body | {"email": new_login()["email"]}
+    elif name == "log_in":
         case.body = case.body | target.login
     elif name == "send_alert":
         case.body = case.body | {"user_id": person.user_id}

@@ -6,12 +6,13 @@ import uuid
 
 import mongoengine as me
 
+from .chassis.database import Document
 from .chassis.outbox import now
 
 INBOX = "inbox"  # the only channel so far: what GET /notifications shows
 
 
-class Notification(me.Document):
+class Notification(Document):
     """Something that one person was told on one channel."""
 
     id = me.StringField(primary_key=True, default=lambda: str(uuid.uuid4()))

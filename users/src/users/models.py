@@ -13,6 +13,7 @@ from typing import Any
 import mongoengine as me
 
 from . import events
+from .chassis.database import Document
 from .chassis.outbox import OutboxDocument, entry, new_event, now, rfc3339
 
 ROLES = ("customer", "admin")
@@ -172,7 +173,7 @@ class Telling(OutboxDocument):
         cls.objects(id="sessions").update_one(upsert=True, set__outbox=[entry(told)])
 
 
-class SigningKey(me.Document):
+class SigningKey(Document):
     """A key pair: the private half signs tokens, the public half is for everybody."""
 
     id = me.StringField(primary_key=True)  # the tokens' kid

@@ -15,6 +15,7 @@ from flask import Flask
 from .auth import public
 from .beat import STALE_SECONDS
 from .contract import Api, Blueprint
+from .database import Document
 from .fields import Out, Text
 from .outbox import OutboxDocument, now
 from .parking import ParkedEvent
@@ -24,7 +25,7 @@ FORGET_SECONDS = 3600
 Check = Callable[[], str]
 
 
-class WorkerBeat(me.Document):
+class WorkerBeat(Document):
     """The last sign of life of one worker process."""
 
     id = me.StringField(primary_key=True)

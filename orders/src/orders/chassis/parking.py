@@ -12,6 +12,7 @@ from typing import Any
 
 import mongoengine as me
 
+from .database import Document
 from .logs import log
 from .outbox import now
 
@@ -20,7 +21,7 @@ from .outbox import now
 LEASE_SECONDS = 10
 
 
-class ParkedEvent(me.Document):
+class ParkedEvent(Document):
     """An event that failed: tried again at `next_at`, until it is dead."""
 
     id = me.StringField(primary_key=True)

@@ -12,6 +12,7 @@ from typing import Any
 import mongoengine as me
 
 from . import tracing
+from .database import Document
 
 
 def now() -> datetime:
@@ -49,7 +50,7 @@ def entry(event: dict[str, Any]) -> dict[str, Any]:
     return {"id": event["id"], "since": moment, "due": moment, "event": event}
 
 
-class OutboxDocument(me.Document):
+class OutboxDocument(Document):
     """A document that tells what happened to it."""
 
     outbox = me.ListField(me.DictField())

@@ -13,6 +13,7 @@ from typing import Any
 
 import mongoengine as me
 
+from .database import Document
 from .outbox import now
 from .parking import ParkedEvent
 
@@ -47,7 +48,7 @@ HEARS: dict[str, dict[str, Any]] = {
 }
 
 
-class SessionNews(me.Document):
+class SessionNews(Document):
     """The latest that was told: of one session, of one user's `ver` or roles, or of the telling."""
 
     id = me.StringField(primary_key=True)  # sid/…, ver/…, roles/… or until

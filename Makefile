@@ -7,8 +7,8 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs trace demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench-events mutation fuzz lint contracts contracts-check clients chassis docs site \
-    lock split new-service test-split learn test-course test-new-service test-images test-cluster \
+    chaos-mongo bench bench-events mutation fuzz lint contracts contracts-check clients chassis docs \
+    site lock split new-service test-split learn test-course test-new-service test-images test-cluster \
     test-deploy secrets test-chaos test-compose test-nix clean tools
 
 help: ## show this list
@@ -85,6 +85,11 @@ fuzz: ## every operation of every service, by its contract: EXAMPLES=40 (of each
 	@$(SHOP) install
 	@$(SHOP) install ci/fuzz
 	@cd ci/fuzz && EXAMPLES=$(EXAMPLES) SEED=$(SEED) .venv/bin/python -m pytest -v $(ARGS)
+
+bench: ## beside the Node stack that it replaces, in ratios (15 minutes); ARGS="--only cached"
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/bench/bench.py $(ARGS)
 
 bench-events: ## how fast events are told and handled, on the embedded broker and on RabbitMQ
 	@$(SHOP) install
@@ -190,6 +195,7 @@ clean: ## remove environments and caches; the data in .run stays
 	rm -rf $(addprefix ci/docs/,.venv node_modules out)
 	rm -rf .ruff_cache
 	rm -rf $(addprefix ci/clients/,.venv node_modules out)
+	rm -rf ci/bench/express/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:

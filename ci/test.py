@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("contracts", "deployment", "release")  # folders of ci with quick tests of their own
+PARTS = ("bench", "contracts", "deployment", "release")  # quick tests of folders of ci
 NO_TESTS = 5  # pytest's exit status when nothing was selected
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|deselected|xfailed|xpassed)")
 

@@ -77,13 +77,13 @@ class Shop:
 
         def run(token: str) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-            work(lambda: self._place(connection, token))
+            work(lambda: self.place(connection, token))
 
         threads = [threading.Thread(target=run, args=[token], daemon=True) for token in self.tokens]
         [thread.start() for thread in threads]
         return threads
 
-    def _place(self, connection: http.client.HTTPConnection, token: str) -> str:
+    def place(self, connection: http.client.HTTPConnection, token: str) -> str:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",

@@ -59,7 +59,7 @@ def _default(words: dict[str, object]) -> str:
     if "default" not in words:
         return ""
     found = words["default"]
-    parts = found if isinstance(found, tuple) else () if found is None else (found,)
+    parts = found if isinstance(found, tuple) else () if found in (None, "") else (found,)
     return code(",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
                 ) if parts else "none"  # fmt: skip
 

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -97,6 +98,27 @@ def run_shop(command: str, environment: dict[str, str]) -> None:
         pytest.exit(f"shop.py {command} failed:\n{done.stdout}", returncode=1)
 
 
+@contextmanager
+def started(run_dir: Path, **more: str) -> Iterator[Shop]:
+    """A shop of its own, with what more its processes are told."""
+    port = free_port()
+    environment = {
+        "RUN_DIR": str(run_dir),
+        "GATEWAY_PORT": str(port),
+        # Tests wait by asking again and again, more often than one address may.
+        "RATE_LIMIT": "100000/minute",
+        # What becomes of an order is for its stock to say, however slow the machine is.
+        "SAGA_TIMEOUT": "600",
+        **more,
+    }
+    try:
+        run_shop("up", environment)
+        credentials = json.loads((run_dir / "credentials.json").read_text())
+        yield Shop(f"http://127.0.0.1:{port}", credentials, run_dir)
+    finally:
+        run_shop("down", environment)
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator[None]:
     """On the server that MONGO_URL names, if it does: databases of this run alone."""
@@ -122,21 +144,8 @@ def shop(databases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         file = Path(os.environ.get("SHOP_CREDENTIALS") or ROOT / ".run/credentials.json")
         yield Shop(url.rstrip("/"), json.loads(file.read_text()), None)
         return
-    run_dir, port = tmp_path_factory.mktemp("shop"), free_port()
-    environment = {
-        "RUN_DIR": str(run_dir),
-        "GATEWAY_PORT": str(port),
-        # Tests wait by asking again and again, more often than one address may.
-        "RATE_LIMIT": "100000/minute",
-        # What becomes of an order is for its stock to say, however slow the machine is.
-        "SAGA_TIMEOUT": "600",
-    }
-    try:
-        run_shop("up", environment)
-        credentials = json.loads((run_dir / "credentials.json").read_text())
-        yield Shop(f"http://127.0.0.1:{port}", credentials, run_dir)
-    finally:
-        run_shop("down", environment)
+    with started(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
 
 
 @pytest.fixture

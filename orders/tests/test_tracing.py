@@ -19,7 +19,7 @@ def outside() -> None:
 
 
 def test_a_span_belongs_to_the_trace_of_its_cause() -> None:
-    with tracing.span(GIVEN):
+    with tracing.span("handle", {}, GIVEN):
         ids = get_contextvars()
     assert (ids["trace_id"], ids["parent_id"]) == (TRACE, SPAN)
     assert ids["span_id"] not in (SPAN, "")
@@ -44,7 +44,7 @@ def test_what_names_no_cause_begins_a_trace(given: str | None) -> None:
 
 
 def test_what_is_caused_within_a_span_names_it() -> None:
-    with tracing.span(GIVEN):
+    with tracing.span("handle", {}, GIVEN):
         event = new_event("orders", "order.placed", "o1", 1, {})
         ids = get_contextvars()
     assert event["traceparent"] == f"00-{TRACE}-{ids['span_id']}-01"

@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import contract, cors, forwarding, health, limits, window
-from .chassis import auth, http_metrics, logs, problems, swagger
+from .chassis import auth, http_metrics, logs, problems, swagger, tracing
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
 from .forwarding import Upstream
@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI app; the settings come from the environment unless given."""
     settings = settings or read(Settings)
     logs.configure("gateway", settings.log_level)
+    tracing.export("gateway", settings.otel_exporter_otlp_endpoint)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # /docs//start.js is not a path here; nobody is redirected
     logs.init_app(app)

@@ -18,7 +18,8 @@ PIECE = 64 * 1024  # bytes that are held at once
 # RFC 9110, 7.6.1: these speak of one connection, not of the message
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization"}
 _HOP_BY_HOP |= {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
-_SET_HERE = {"host", "content-length", "expect", "forwarded", "traceparent", "x-request-id"}
+_SET_HERE = {"host", "content-length", "expect", "forwarded", "x-request-id"}
+_SET_HERE |= {"traceparent", "tracestate"}
 _NOT_THE_SERVICES = {"server", "date", "x-request-id"}
 
 
@@ -74,6 +75,8 @@ def headers() -> dict[str, str]:
         for name, value in request.headers.items()
         if name.lower() not in dropped and not name.lower().startswith("x-forwarded-")
     }
+    if state := request.headers.get("tracestate"):
+        passed["tracestate"] = state  # by the name under which an exported span would replace it
     return {
         **passed,
         "X-Forwarded-For": request.remote_addr or "",

@@ -33,6 +33,9 @@ class Settings:
     metrics_bind: Address | None = setting(
         "Where /metrics is served, as host:port; nowhere unless set", default=None
     )
+    otel_exporter_otlp_endpoint: str = setting(
+        "Where spans are sent, as http://collector:4318; nowhere unless set", default=""
+    )
     rate_limit: str = setting("Requests of one address, all told", default="600/minute")
     login_rate_limit: str = setting(
         "Requests of one address that cost a password hash", default="300/minute"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import events, use_cases
-from .chassis import database, logs, process, session_news
+from .chassis import database, logs, process, session_news, tracing
 from .chassis.inbox import Handler, Inbox
 from .chassis.relay import Relay
 from .settings import Settings
@@ -22,6 +22,7 @@ def make_inbox(settings: Settings) -> Inbox:
 def work(settings: Settings) -> None:
     """Handle events until told to stop."""
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     process.run(
         relay=Relay(settings.broker_url, events.SERVICE, (), events.MUST_BE_HEARD),

@@ -20,6 +20,9 @@ class Settings:
     metrics_bind: Address | None = setting(
         "Where /metrics is served, as host:port; nowhere unless set", default=None
     )
+    otel_exporter_otlp_endpoint: str = setting(
+        "Where spans are sent, as http://collector:4318; nowhere unless set", default=""
+    )
     saga_timeout: float = setting("Seconds until a silent reservation is asked again", default=60.0)
     retry_delays: tuple[float, ...] = setting(
         "Seconds between the tries of an event that failed", default=(1.0, 5.0, 30.0, 120.0, 600.0)

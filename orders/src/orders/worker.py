@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from . import events, use_cases
-from .chassis import database, logs, process, session_news
+from .chassis import database, logs, process, session_news, tracing
 from .chassis.inbox import Handler, Inbox
 from .chassis.metrics import REGISTRY
 from .chassis.relay import Relay
@@ -54,6 +54,7 @@ def make_inbox(settings: Settings) -> Inbox:
 def work(settings: Settings) -> None:
     """Publish, handle and look after pending orders, until told to stop."""
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     process.run(
         relay=Relay(settings.broker_url, events.SERVICE, [Order], events.MUST_BE_HEARD),

@@ -8,7 +8,18 @@ from flask import Flask
 
 from . import events, routes
 from .cache import Cache
-from .chassis import auth, contract, database, health, http_metrics, logs, problems, swagger, wake
+from .chassis import (
+    auth,
+    contract,
+    database,
+    health,
+    http_metrics,
+    logs,
+    problems,
+    swagger,
+    tracing,
+    wake,
+)
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
 from .chassis.sessions import Sessions
@@ -23,6 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI app; the settings come from the environment unless given."""
     settings = settings or read(Settings)
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import events, stock
 from .cache import Cache
-from .chassis import database, logs, process, session_news
+from .chassis import database, logs, process, session_news, tracing
 from .chassis.inbox import Event, Handler, Inbox
 from .chassis.relay import Relay
 from .models import Product
@@ -59,6 +59,7 @@ def make_inbox(settings: Settings, cache: Cache) -> Inbox:
 def work(settings: Settings) -> None:
     """Publish, handle and tidy up, until told to stop."""
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     cache = Cache(settings.cache_url, f"{events.SERVICE}:")
     documents = [Reservation, Product]

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from flask import Flask
 
 from . import events, login_limits, routes, tokens
-from .chassis import contract, database, health, http_metrics, logs, problems, swagger, wake
+from .chassis import (
+    contract,
+    database,
+    health,
+    http_metrics,
+    logs,
+    problems,
+    swagger,
+    tracing,
+    wake,
+)
 from .chassis.environment import read
 from .models import Session, User
 from .settings import Settings
@@ -19,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI app; the settings come from the environment unless given."""
     settings = settings or read(Settings)
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY

@@ -20,6 +20,9 @@ class Settings:
     metrics_bind: Address | None = setting(
         "Where /metrics is served, as host:port; nowhere unless set", default=None
     )
+    otel_exporter_otlp_endpoint: str = setting(
+        "Where spans are sent, as http://collector:4318; nowhere unless set", default=""
+    )
     login_limit: str = setting("Logins from one address to one e-mail", default="10 per minute")
     login_address_limit: str = setting("Logins from one address", default="300 per minute")
     trusted_proxies: int = setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import events
-from .chassis import database, logs, process
+from .chassis import database, logs, process, tracing
 from .chassis.relay import Relay
 from .models import Session, Telling, User
 from .settings import Settings
@@ -21,6 +21,7 @@ def make_relay(settings: Settings) -> Relay:
 def work(settings: Settings) -> None:
     """Publish, tell up to when all is told, and forget old sessions, until told to stop."""
     logs.configure(events.SERVICE, settings.log_level)
+    tracing.export(events.SERVICE, settings.otel_exporter_otlp_endpoint)
     database.connect(settings.mongo_url)
     process.run(
         relay=make_relay(settings),

@@ -79,6 +79,7 @@ def _said_of_each(service: str) -> list[Any]:
 
 def init_app(app: Flask) -> None:
     """Give each request an id and a span, return the id, and log one line when it is answered."""
+    tracing.spans.watch(app)
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -88,7 +89,7 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
     clear_contextvars()
-    span = tracing.new_span(request.headers.get(tracing.HEADER))
+    span = tracing.spans.of_request(request.headers.get(tracing.HEADER))
     bind_contextvars(request_id=g.request_id, **span)
 
 

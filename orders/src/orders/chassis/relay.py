@@ -103,7 +103,7 @@ class Relay:
             for found in collection.find(due, {"outbox": 1}).limit(100):
                 for waiting in found["outbox"]:
                     if waiting["due"] <= now():
-                        with tracing.span(waiting["event"].get("traceparent")):
+                        with tracing.span("publish", waiting["event"]):
                             sent += self._send(
                                 producer, returned, collection, found["_id"], waiting
                             )

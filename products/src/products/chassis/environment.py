@@ -35,7 +35,7 @@ def read(settings: type[T], environ: Mapping[str, str] = os.environ) -> T:
     whose first word is that of a setting, such as MONGO_URI beside MONGO_URL, is a mistake).
     """
     known = {f.name.upper(): f for f in fields(settings)}  # type: ignore[arg-type]
-    families = {name.split("_")[0] for name in known}
+    families = {name.split("_")[0] for name in known} - {"OTEL"}  # its library reads more of them
     for name in environ:
         if name.split("_")[0] in families and name.removesuffix("_FILE") not in known:
             raise SettingsError(f"{name} is not a setting; known are {', '.join(sorted(known))}.")

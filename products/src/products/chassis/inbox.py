@@ -73,9 +73,10 @@ class Inbox:
         event, text = _read(body)
         with ExitStack() as within:  # a span that lasts until a failure is kept as well
             try:
-                within.enter_context(tracing.span(traceparent or event.get("traceparent")))
+                within.enter_context(tracing.span("handle", event, traceparent))
                 self.handle(event)
             except Exception as error:  # the edge: whatever a handler raises is kept with the event
+                tracing.spans.failed(error)
                 self._count_failed(str(event.get("type")), self.parking.park(event, text, error))
 
     def handle(self, event: Event) -> None:
@@ -104,9 +105,10 @@ class Inbox:
             with ExitStack() as within:
                 try:
                     event = json.loads(parked.event)
-                    within.enter_context(tracing.span(event.get("traceparent")))
+                    within.enter_context(tracing.span("handle", event))
                     self.handle(event)
                 except Exception as error:  # the edge, as above
+                    tracing.spans.failed(error)
                     self._count_failed(parked.type, self.parking.put_off(parked, error))
                 else:
                     parked.delete()

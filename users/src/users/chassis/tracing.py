@@ -7,18 +7,24 @@ of all services make one tree: `trace_id` of the whole, `span_id` of this, `pare
 from __future__ import annotations
 
 import re
+import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
 
+from flask import Flask
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 HEADER = "traceparent"  # of a request, and of a message of the broker
 
+Ids = dict[str, str]
+Doing = Literal["publish", "handle"]
+
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 
-def new_span(traceparent: str | None = None) -> dict[str, str]:
+def new_span(traceparent: str | None = None) -> Ids:
     """The ids of a new span: caused by the one that a traceparent names, or first of a trace."""
     found = _TRACEPARENT.fullmatch(traceparent or "")
     span_id = uuid.uuid4().hex[:16]
@@ -27,10 +33,51 @@ def new_span(traceparent: str | None = None) -> dict[str, str]:
     return {"trace_id": found[1], "span_id": span_id, "parent_id": found[2]}
 
 
+class Spans:
+    """Makes spans of which the logs tell and nobody else; otel.py has others."""
+
+    def watch(self, app: Flask) -> None:
+        """Prepare an app; what it does before each request comes before all that is added later."""
+
+    def of_request(self, traceparent: str | None) -> Ids:
+        """The ids of the span of the current request."""
+        return new_span(traceparent)
+
+    def of_event(
+        self, doing: Doing, event: Mapping[str, Any], traceparent: str | None
+    ) -> AbstractContextManager[Ids]:
+        """The ids of a new span, which lasts as long as the context."""
+        return nullcontext(new_span(traceparent))
+
+    def failed(self, error: Exception) -> None:
+        """Tell that what was done in the current span has failed."""
+
+
+spans = Spans()
+
+
+def export(service: str, endpoint: str) -> None:
+    """Send what is traced in this process to a collector of OpenTelemetry too, if there is one.
+
+    To be called in each process, before it connects to a database.
+    """
+    global spans
+    if endpoint:
+        if sys.modules["opentelemetry"] is None:  # see __init__.py
+            del sys.modules["opentelemetry"]
+        from . import otel
+
+        spans = otel.start(service, endpoint)
+
+
 @contextmanager
-def span(traceparent: str | None = None) -> Iterator[None]:
-    """A span around what is done within; what that causes can tell so by `current()`."""
-    with bound_contextvars(**new_span(traceparent)):
+def span(doing: Doing, event: Mapping[str, Any], traceparent: str | None = None) -> Iterator[None]:
+    """A span around what is done with an event; what that causes can tell so by `current()`.
+
+    It is caused by what the traceparent names, and without one by what the event names.
+    """
+    cause = traceparent or event.get("traceparent")
+    with spans.of_event(doing, event, cause) as ids, bound_contextvars(**ids):
         yield
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ORIGIN = ROOT / "orders/src/orders/chassis"
+TOOL = ROOT / "orders/tests/queries.py"  # that tests of several services use
 
 
 def imported(path: Path, levels: int) -> set[str]:
@@ -48,7 +49,8 @@ def needed(package: Path) -> set[str]:
 def copies() -> list[tuple[Path, Path]]:
     """Every (copy, origin)."""
     folders = [path for path in sorted(ROOT.glob("*/src/*/chassis")) if path != ORIGIN]
-    return [
+    tools = [path for path in sorted(ROOT.glob("*/tests/queries.py")) if path != TOOL]
+    return [(path, TOOL) for path in tools] + [
         (folder / name, ORIGIN / name)
         for folder in folders
         for name in sorted(needed(folder.parent) | {p.name for p in folder.glob("*.py")})

@@ -224,3 +224,8 @@ def forget_queues(url: str, service: str) -> None:
         with broker.connect(url, service) as connection:
             for queue in (broker.events_queue(url, service, ()), broker.dead_queue(service)):
                 queue(connection.default_channel).delete()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last comes what looks at the queries of all tests."""
+    items.sort(key=lambda item: item.path.stem == "test_indexes")

@@ -178,3 +178,8 @@ def token() -> Callable[..., str]:
 def as_user(token: Callable[..., str]) -> Callable[..., dict[str, str]]:
     """The headers of a request by somebody."""
     return lambda *who, **claims: {"Authorization": f"Bearer {token(*who, **claims)}"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last comes what looks at the queries of all tests."""
+    items.sort(key=lambda item: item.path.stem == "test_indexes")

@@ -259,6 +259,19 @@ def test_lists_the_orders_of_one_status(client, place, products, as_user):
         assert [order["id"] for order in page["items"]] == found
 
 
+@pytest.mark.parametrize("query", ["", "status=pending", "status=pending&customer_id=ann"])
+def test_an_admin_pages_through_what_was_asked_for(client, place, products, as_user, query):
+    mug = products.sell()
+    placed = [place((mug, 1)).json["id"] for _ in range(3)]
+    seen, cursor = [], ""
+    while cursor is not None:
+        url = f"/orders?limit=1&{query}" + (f"&cursor={cursor}" if cursor else "")
+        page = client.get(url, headers=as_user("root", "admin")).json
+        seen += [order["id"] for order in page["items"]]
+        cursor = page["next_cursor"]
+    assert sorted(seen) == sorted(placed)
+
+
 def test_admins_see_all_orders_or_those_of_one_customer(client, place, products, as_user):
     mug = products.sell()
     place((mug, 1), user="ann")

@@ -261,3 +261,8 @@ def product(app: Flask) -> Callable[..., str]:
         return pk.replace("-", "_")
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last comes what looks at the queries of all tests."""
+    items.sort(key=lambda item: item.path.stem == "test_indexes")

@@ -185,3 +185,8 @@ def told(kind: str) -> list[dict]:
     documents = [*User.objects, *Session.objects]
     events = [waiting["event"] for document in documents for waiting in document.outbox]
     return [event["data"] for event in events if event["type"] == kind]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last comes what looks at the queries of all tests."""
+    items.sort(key=lambda item: item.path.stem == "test_indexes")

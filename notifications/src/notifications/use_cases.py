@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from mongoengine import Q
 from prometheus_client import Counter
 
 from .chassis import cursors
@@ -63,15 +61,7 @@ def list_notifications(user_id: str, unread: bool, limit: int, cursor: str | Non
     found = Notification.objects(user_id=user_id)
     if unread:
         found = found.filter(read_at=None)
-    if cursor:
-        moment, pk = cursors.read(cursor, "newest", filters, datetime)
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
-    rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
-    if len(rows) <= limit:
-        return Page(rows, None)
-    last = rows[limit - 1]
-    after = cursors.write("newest", filters, last.created_at, last.id)
-    return Page(rows[:limit], after)
+    return Page(*cursors.newest(found, filters, limit, cursor))
 
 
 def read_notification(notification_id: str, user_id: str) -> Notification:

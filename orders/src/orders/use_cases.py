@@ -7,9 +7,8 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
-from mongoengine import NotUniqueError, Q
+from mongoengine import NotUniqueError
 
 from .catalogue import Catalogue, CatalogueItem
 from .chassis import cursors
@@ -73,16 +72,7 @@ def list_orders(
     """Orders, newest first, of one customer or of all. Raises InvalidCursor."""
     filters = {"customer_id": customer_id, "status": status}
     found = Order.objects(**{name: value for name, value in filters.items() if value})
-    if cursor:
-        moment, pk = cursors.read(cursor, "newest", filters, datetime)
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
-    rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
-    more = len(rows) > limit
-    rows = rows[:limit]
-    after = None
-    if more:
-        after = cursors.write("newest", filters, rows[-1].created_at, rows[-1].id)
-    return Page(rows, after)
+    return Page(*cursors.newest(found, filters, limit, cursor))
 
 
 def cancel_order(order_id: str, customer_id: str | None) -> Order:

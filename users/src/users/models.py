@@ -37,7 +37,7 @@ class User(OutboxDocument):
 
     meta = {
         "collection": "users",
-        "indexes": [{"fields": ["email"], "unique": True}, ("-created_at", "-id")],
+        "indexes": [{"fields": ["email"], "unique": True}, ("-created_at", "-id"), "roles"],
     }
 
     @classmethod

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
-from mongoengine import NotUniqueError, Q
+from mongoengine import NotUniqueError
 from prometheus_client import Counter
 
 from . import passwords
@@ -122,16 +121,7 @@ def list_users(email: str | None, limit: int, cursor: str | None) -> Page:
     """Users, newest first; with an e-mail only whose it is. Raises InvalidCursor."""
     filters = {"email": email}
     found = User.objects(email=email) if email else User.objects
-    if cursor:
-        moment, pk = cursors.read(cursor, "newest", filters, datetime)
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=pk))
-    rows = list(found.order_by("-created_at", "-id").limit(limit + 1))
-    more = len(rows) > limit
-    rows = rows[:limit]
-    after = None
-    if more:
-        after = cursors.write("newest", filters, rows[-1].created_at, rows[-1].id)
-    return Page(rows, after)
+    return Page(*cursors.newest(found, filters, limit, cursor))
 
 
 def rename(user_id: str, name: str) -> User:

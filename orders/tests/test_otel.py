@@ -37,8 +37,36 @@ print(json.dumps({{
 }}), flush=True)
 """
 
+FAILING = """
+import json
+from orders.chassis import database, inbox, logs, tracing
+from orders.settings import Settings
+from orders.chassis.environment import read
 
-def run(mongo_url: str, **more: str) -> tuple[dict[str, Any], str]:
+settings = read(Settings)
+tracing.export("orders", settings.otel_exporter_otlp_endpoint)
+database.connect(settings.mongo_url)
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+left = []
+OTLPSpanExporter.export = lambda _, spans: left.extend(spans)
+
+def fail(event):
+    raise ValueError("ann@shop.example")
+
+made = inbox.Inbox("orders", {"a.b": fail}, {"a.b": {}}, (0.0,))
+made.take(json.dumps({"id": "1", "type": "a.b", "subject": "s", "data": {}}).encode())
+trace.get_tracer_provider().force_flush()
+print(json.dumps({
+    "answers": [],
+    "failed": [[s.name, s.status.status_code.name] for s in left if s.kind.name == "CONSUMER"],
+    "calls": sorted({s.name.split(".")[1] for s in left if s.kind.name == "CLIENT"}),
+    "text": " ".join(s.to_json() for s in left),
+}), flush=True)
+"""
+
+
+def run(mongo_url: str, script: str = PROCESS, **more: str) -> tuple[dict[str, Any], str]:
     """What the process found, and all that it logged."""
     told = {
         "MONGO_URL": mongo_url,
@@ -49,7 +77,7 @@ def run(mongo_url: str, **more: str) -> tuple[dict[str, Any], str]:
         "PYTHONWARNINGS": "error",
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROCESS],
+        [sys.executable, "-c", script],
         env={**os.environ, **told, **more},
         capture_output=True,
         text=True,
@@ -83,3 +111,11 @@ def test_a_collector_that_is_away_changes_no_answer_and_gets_no_secret_logged(
     assert "Failed to export spans" in said
     assert "secret" not in said
     assert all(json.loads(line) for line in said.splitlines() if line)
+
+
+def test_what_a_handler_could_not_do_is_seen_but_not_what_it_said(mongo_url) -> None:
+    found, _ = run(mongo_url, FAILING, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
+    assert found["failed"] == [["handle a.b", "ERROR"]]
+    assert found["calls"]  # it was parked
+    assert "ValueError" in found["text"]
+    assert "ann@shop.example" not in found["text"]

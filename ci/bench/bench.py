@@ -11,15 +11,33 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
-import ours
-import page
-import peers
-import reads
+HERE = Path(__file__).resolve()
+sys.path += [str(HERE.parents[1]), str(HERE.parents[2] / "compose/embedded")]
+import growth  # noqa: E402 - what they read is in the folders above
+import ours  # noqa: E402
+import page  # noqa: E402
+import reads  # noqa: E402
+import rounds  # noqa: E402
+import writes  # noqa: E402
+from place import ROOT  # noqa: E402
 
-from real_servers import servers
+from real_servers import servers  # noqa: E402
 
-ROWS = {**reads.ROWS}
+# In the order of the page; what leaves most behind comes last.
+ROWS = {
+    "cached": reads.cached,
+    "page": reads.page,
+    "order": reads.order,
+    "mixed": writes.mixed,
+    "place": writes.place,
+    "gateway-cost": reads.gateway_cost,
+    "latency": writes.latency,
+    "memory": growth.memory,
+    "workers": reads.workers,
+    "catalogue": growth.catalogue,
+}
 
 
 def parse() -> argparse.Namespace:
@@ -28,6 +46,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="ROW", choices=ROWS, help=names)
     parser.add_argument("--rounds", type=int, default=5, help="of each row, interleaved")
     parser.add_argument("--seconds", type=int, default=5, help="of each run in a round")
+    parser.add_argument(
+        "--requests", type=int, default=36_000, help="that count as an hour of load, for memory"
+    )
     return parser.parse_args()
 
 
@@ -41,19 +62,21 @@ def main() -> int:
         os.environ.update(found)
         with ours.running() as shop:
             machine = page.machine(shop.shop.run)
+            given = rounds.Options(options.rounds, options.seconds, options.requests)
             failed = 0
             for name in options.only or ROWS:
                 print(f"\n{name}: {ROWS[name].__doc__}", flush=True)
                 try:
-                    outcome = ROWS[name](shop, reads.Options(options.rounds, options.seconds))
-                except reads.Failed as errors:
+                    outcome = ROWS[name](shop, given)
+                except rounds.Failed as errors:
                     print(f"  does not count: {errors}", flush=True)
                     failed += 1
                     continue
                 print(page.text(outcome), flush=True)
-                how = f"{options.rounds} rounds of {options.seconds} s"
-                page.keep(name, ROWS[name].__doc__ or "", outcome, machine, how)
-    print(f"\nwritten to {page.PAGE.relative_to(peers.ROOT)}")
+                outcome.how = outcome.how or f"{options.rounds} rounds of {options.seconds} s"
+                row = {"title": ROWS[name].__doc__, "machine": machine}
+                page.keep(name, {**row, **vars(outcome)}, list(ROWS))
+    print(f"\nwritten to {page.PAGE.relative_to(ROOT)}")
     return int(failed > 0)
 
 

@@ -158,8 +158,8 @@ def spread(name: str, seconds: list[float]) -> None:
     print(f"  {name:44} p50 {p50}   p99 {p99}   worst {worst}", flush=True)
 
 
-def paced(shop: Shop, rate: float, seconds: float) -> None:
-    """Orders come at an even pace, whether or not the ones before are done."""
+def paced(shop: Shop, rate: float, seconds: float) -> dict[str, list[float]]:
+    """Orders come at an even pace, whether or not the ones before are done; seconds of each."""
     shop.forget_lines()
     due: queue.Queue[float] = queue.Queue()
     start = time.monotonic() + 0.5
@@ -184,10 +184,20 @@ def paced(shop: Shop, rate: float, seconds: float) -> None:
     placed = first_times(lines["products-worker"], "event.handled", "order.placed")
     confirmed = first_times(lines["orders-worker"], "event.handled", "stock.reserved")
     told = first_times(lines["notifications-worker"], "event.handled", "order.confirmed")
-    print(f"{rate:.0f} orders a second for {seconds:.0f} s ({len(answered)} orders)")
-    spread("order written -> handled by products", [placed[i] - written[i] for i in answered])
-    spread("POST answered -> order confirmed", [confirmed[i] - answered[i] for i in answered])
-    spread("POST answered -> customer told of it", [told[i] - answered[i] for i in answered])
+    return {
+        "order written -> handled by products": [placed[i] - written[i] for i in answered],
+        "order written -> order confirmed": [confirmed[i] - written[i] for i in answered],
+        "POST answered -> order confirmed": [confirmed[i] - answered[i] for i in answered],
+        "POST answered -> customer told of it": [told[i] - answered[i] for i in answered],
+    }
+
+
+def print_paced(shop: Shop, rate: float, seconds: float) -> None:
+    found = paced(shop, rate, seconds)
+    orders = len(next(iter(found.values())))
+    print(f"{rate:.0f} orders a second for {seconds:.0f} s ({orders} orders)")
+    for name, times in found.items():
+        spread(name, times)
 
 
 def drained(shop: Shop, orders: int) -> None:
@@ -228,8 +238,13 @@ def drained(shop: Shop, orders: int) -> None:
     print(f"  {'orders, from placed to told':44} {orders / seconds:6.0f} /s", flush=True)
 
 
-def steady(shop: Shop, backlog: int, seconds: float, warm_up: float = 3) -> None:
-    """As many orders as can be, but never more than so many that are not yet confirmed."""
+def steady(
+    shop: Shop, backlog: int, seconds: float, warm_up: float = 3
+) -> tuple[float, float, int]:
+    """As many orders as can be, but never more than so many that are not yet confirmed.
+
+    How many a second were accepted, and confirmed, and the orders in all.
+    """
     shop.forget_lines()
     free, over = threading.Semaphore(backlog), threading.Event()
     accepted: list[float] = []
@@ -258,9 +273,14 @@ def steady(shop: Shop, backlog: int, seconds: float, warm_up: float = 3) -> None
     def rate(times: list[float]) -> float:
         return sum(start + warm_up <= t < start + warm_up + seconds for t in times) / seconds
 
-    print(f"a steady backlog of {backlog} orders for {seconds:.0f} s ({len(accepted)} orders)")
-    print(f"  {'orders accepted':44} {rate(accepted):6.0f} /s")
-    print(f"  {'orders confirmed':44} {rate(list(confirmed.values())):6.0f} /s", flush=True)
+    return rate(accepted), rate(list(confirmed.values())), len(accepted)
+
+
+def print_steady(shop: Shop, backlog: int, seconds: float) -> None:
+    accepted, confirmed, orders = steady(shop, backlog, seconds)
+    print(f"a steady backlog of {backlog} orders for {seconds:.0f} s ({orders} orders)")
+    print(f"  {'orders accepted':44} {accepted:6.0f} /s")
+    print(f"  {'orders confirmed':44} {confirmed:6.0f} /s", flush=True)
 
 
 def versions(run: Path) -> dict[str, str]:
@@ -347,9 +367,9 @@ def main() -> None:
         )
         if broker != "RabbitMQ":
             print("          on this broker every event is sent twice, 30 s apart; firsts count")
-        paced(shop, options.rate, options.seconds)
+        print_paced(shop, options.rate, options.seconds)
         drained(shop, options.orders)
-        steady(shop, options.backlog, options.seconds)
+        print_steady(shop, options.backlog, options.seconds)
         print(f"answers 502, 503 or 504, asked again until 201: {shop.refused}")
 
 

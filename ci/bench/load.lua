@@ -2,8 +2,9 @@
 local paths = {}
 for path in os.getenv("PATHS"):gmatch("%S+") do paths[#paths + 1] = path end
 local order_every = tonumber(os.getenv("ORDER_EVERY")) -- 1: orders alone; 0: none
-local body, run = os.getenv("ORDER_BODY"), os.getenv("RUN")
-local token = os.getenv("TOKEN")
+local bodies = {}
+for body in os.getenv("ORDER_BODIES"):gmatch("[^\n]+") do bodies[#bodies + 1] = body end
+local run, token = os.getenv("RUN"), os.getenv("TOKEN")
 local ready, sent, placed = {}, 0, 0
 
 function init()
@@ -15,7 +16,7 @@ local function order()
   placed = placed + 1
   local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = run .. placed }
   for name, value in pairs(wrk.headers) do headers[name] = value end
-  return wrk.format("POST", "/orders", headers, body)
+  return wrk.format("POST", "/orders", headers, bodies[placed % #bodies + 1])
 end
 
 function request()

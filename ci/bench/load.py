@@ -22,7 +22,7 @@ class Target:
     paths: tuple[str, ...]
     token: str = ""
     order_every: int = 0
-    order_body: str = ""
+    order_bodies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def run(target: Target, seconds: int) -> Run:
         "PATHS": " ".join(target.paths),
         "TOKEN": target.token,
         "ORDER_EVERY": str(target.order_every),
-        "ORDER_BODY": target.order_body,
+        "ORDER_BODIES": "\n".join(target.order_bodies),
         "RUN": uuid.uuid4().hex,
     }
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]

@@ -30,9 +30,11 @@ class Ours:
 
     def target(self, *paths: str, order_every: int = 0) -> Target:
         """Through the gateway, as a customer."""
-        items = [{"product_id": self.shop.products[0], "quantity": 1}]
-        body = json.dumps({"items": items})
-        return Target(self.shop.gateway, paths, self.shop.tokens[0], order_every, body)
+        bodies = tuple(
+            json.dumps({"items": [{"product_id": product, "quantity": 1}]})
+            for product in self.shop.products
+        )
+        return Target(self.shop.gateway, paths, self.shop.tokens[0], order_every, bodies)
 
     def port(self, name: str) -> int:
         return known_ports(self.shop.run)[name]

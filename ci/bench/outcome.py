@@ -34,6 +34,7 @@ class Outcome:
     figures: list[Figure] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     note: str = ""
+    how: str = ""  # it was measured, where not in rounds
 
     def add(self, who: str, unit: str, values: Sequence[float]) -> float:
         """Keep a figure; its median."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 import uuid
@@ -14,16 +13,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import first_run
+import stack
 from load import Target
+from place import ROOT, SERVICES
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / name) for name in ("ci", "compose/embedded")]
-import first_run  # noqa: E402 - what they read is in the folders above
-import stack  # noqa: E402
-from place import SERVICES  # noqa: E402
-
-import node_tools  # noqa: E402
-from real_servers import free_port, stop, wait  # noqa: E402
+import node_tools
+from real_servers import free_port, stop, wait
 
 EXPRESS = Path(__file__).with_name("express")
 CATALOGUE = 44  # products: as many as the shop has, with those of its first start
@@ -52,11 +48,11 @@ class Peer:
     token: str
     products: tuple[str, ...]
     orders: tuple[str, ...]
-    order_body: str
+    order_bodies: tuple[str, ...]
     gateway: int  # its process
 
     def target(self, *paths: str, order_every: int = 0) -> Target:
-        return Target(self.url, paths, self.token, order_every, self.order_body)
+        return Target(self.url, paths, self.token, order_every, self.order_bodies)
 
 
 @contextmanager
@@ -121,11 +117,17 @@ def _stocked(url: str, gateway: int) -> Peer:
     price = {"amount": 1250, "currency": "EUR"}
     body = {"name": "Mug", "category": "kitchen", "price": price, "stock": 100_000}
     made = [ask("/products", {**body, "sku": f"SKU-{uuid.uuid4()}"}) for _ in range(CATALOGUE)]
-    item = {"productId": made[0]["_id"], "name": "Mug", "price": 1250, "quantity": 1}
-    order = {"userId": user, "items": [item]}
-    orders = [ask("/orders", order, token)["_id"] for _ in range(20)]
     products = tuple(product["_id"] for product in made[:20])
-    return Peer(url, token, products, tuple(orders), json.dumps(order), gateway)
+    wanted = [
+        {
+            "userId": user,
+            "items": [{"productId": product, "name": "Mug", "price": 1250, "quantity": 1}],
+        }
+        for product in products
+    ]
+    orders = tuple(ask("/orders", order, token)["_id"] for order in wanted)
+    bodies = tuple(json.dumps(order) for order in wanted)
+    return Peer(url, token, products, orders, bodies, gateway)
 
 
 @contextmanager

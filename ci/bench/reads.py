@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import load
 import peers
@@ -12,52 +10,11 @@ import processes
 from load import Run, Target
 from ours import Ours
 from outcome import Outcome
+from rounds import Options, counted, interleaved, p99, rates
 
 
-@dataclass(frozen=True)
-class Options:
-    """How long to measure."""
-
-    rounds: int
-    seconds: int  # of each run
-
-
-class Failed(Exception):
-    """A run had errors, and so none of its row counts."""
-
-
-def interleaved(
-    targets: Mapping[str, Target], options: Options, after: Callable[[], object] = lambda: None
-) -> dict[str, list[Run]]:
-    """Each target in turn, in every round, once the warm-up is over."""
-    load.warm_up(dict(targets))
-    after()
-    runs: dict[str, list[Run]] = {who: [] for who in targets}
-    for _ in range(options.rounds):
-        for who, target in targets.items():
-            run = load.run(target, options.seconds)
-            if run.errors:
-                raise Failed(f"{who}: {run.errors} errors in {run.requests} requests")
-            runs[who].append(run)
-            after()
-    return runs
-
-
-def rates(outcome: Outcome, runs: Mapping[str, list[Run]]) -> dict[str, float]:
-    """Keep requests a second and the slowest of a hundred; the medians of the former."""
-    medians = {}
-    for who, of in runs.items():
-        medians[who] = outcome.add(who, "requests/s", [run.rate for run in of])
-        outcome.add(who, "p50 ms", [run.p50 for run in of])
-        outcome.add(who, "p99 ms", [run.p99 for run in of])
-    return medians
-
-
-def p99(runs: list[Run]) -> float:
-    return statistics.median(run.p99 for run in runs)
-
-
-def _product_paths(products: list[str] | tuple[str, ...]) -> list[str]:
+def product_paths(products: Sequence[str]) -> list[str]:
+    """Twenty products, in turn."""
     return [f"/products/{product}" for product in products[:20]]
 
 
@@ -66,8 +23,8 @@ def cached(ours: Ours, options: Options) -> Outcome:
     run, outcome = ours.shop.run, Outcome()
     with peers.express(run) as peer, peers.floor(run) as (bare, _):
         targets = {
-            "shop": ours.target(*_product_paths(ours.shop.products)),
-            "peer": peer.target(*_product_paths(peer.products)),
+            "shop": ours.target(*product_paths(ours.shop.products)),
+            "peer": peer.target(*product_paths(peer.products)),
             "bare Flask view": Target(bare, ("/",)),
         }
         runs = interleaved(targets, options)
@@ -112,7 +69,7 @@ def gateway_cost(ours: Ours, options: Options) -> Outcome:
     with peers.express(run) as peer, peers.floor(run) as (bare, bare_pid):
         measured = {
             "gateway, a product": (
-                ours.target(*_product_paths(ours.shop.products)),
+                ours.target(*product_paths(ours.shop.products)),
                 ours.pid("gateway-web"),
             ),
             "gateway, an order": (
@@ -121,7 +78,7 @@ def gateway_cost(ours: Ours, options: Options) -> Outcome:
             ),
             "bare Flask view": (Target(bare, ("/",)), bare_pid),
             "peer's gateway, a product": (
-                peer.target(*_product_paths(peer.products)),
+                peer.target(*product_paths(peer.products)),
                 peer.gateway,
             ),
         }
@@ -130,9 +87,7 @@ def gateway_cost(ours: Ours, options: Options) -> Outcome:
         for _ in range(options.rounds):
             for who, (target, pid) in measured.items():
                 before = processes.cpu_seconds([pid])
-                done = load.run(target, options.seconds)
-                if done.errors:
-                    raise Failed(f"{who}: {done.errors} errors in {done.requests} requests")
+                done = counted(who, load.run(target, options.seconds))
                 used = processes.cpu_seconds([pid]) - before
                 cost[who].append(used / done.requests * 1e6)
     median = {who: outcome.add(who, "µs of a core each", of) for who, of in cost.items()}
@@ -145,7 +100,7 @@ def gateway_cost(ours: Ours, options: Options) -> Outcome:
 def workers(ours: Ours, options: Options) -> Outcome:
     """cached reads of products itself, with one worker and with two"""
     outcome = Outcome()
-    paths = tuple(_product_paths(ours.shop.products))
+    paths = tuple(product_paths(ours.shop.products))
     target = Target(f"http://127.0.0.1:{ours.port('products')}", paths)
     runs: dict[int, list[Run]] = {1: [], 2: []}
     cost: dict[int, list[float]] = {1: [], 2: []}
@@ -155,9 +110,7 @@ def workers(ours: Ours, options: Options) -> Outcome:
             load.warm_up({"products": target})
             master = ours.pid("products-web")
             before = processes.cpu_seconds([master])
-            done = load.run(target, options.seconds)
-            if done.errors:
-                raise Failed(f"{count} workers: {done.errors} errors in {done.requests} requests")
+            done = counted(f"{count} workers", load.run(target, options.seconds))
             used = processes.cpu_seconds([master]) - before
             runs[count].append(done)
             cost[count].append(used / done.requests * 1e6)
@@ -171,12 +124,3 @@ def workers(ours: Ours, options: Options) -> Outcome:
         "What a request costs the workers is free of that: as much for two as for one is 2×."
     )
     return outcome
-
-
-ROWS = {
-    "cached": cached,
-    "page": page,
-    "order": order,
-    "gateway-cost": gateway_cost,
-    "workers": workers,
-}

@@ -43,7 +43,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 def target(server: ThreadingHTTPServer, order_every: int) -> load.Target:
     url = f"http://127.0.0.1:{server.server_port}"
-    return load.Target(url, ("/products/a", "/products/b"), "token-of-ada", order_every, "{}")
+    return load.Target(url, ("/products/a", "/products/b"), "token-of-ada", order_every, ("{}",))
 
 
 def test_reads_what_wrk_says_at_its_end() -> None:

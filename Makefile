@@ -7,8 +7,8 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs trace demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench bench-events mutation fuzz lint contracts contracts-check clients chassis docs \
-    site lock split new-service test-split learn test-course test-new-service test-images test-cluster \
+    chaos-mongo bench bench-overload bench-events mutation fuzz lint contracts contracts-check clients \
+    chassis docs site lock split new-service test-split learn test-course test-new-service test-images test-cluster \
     test-deploy secrets test-chaos test-compose test-nix clean tools
 
 help: ## show this list
@@ -90,6 +90,11 @@ bench: ## beside the Node stack that it replaces, in ratios (15 minutes); ARGS="
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/bench.py $(ARGS)
+
+bench-overload: ## twice as much is asked of it as it can answer; ARGS="--of product"
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/bench/overload.py $(ARGS)
 
 bench-events: ## how fast events are told and handled, on the embedded broker and on RabbitMQ
 	@$(SHOP) install

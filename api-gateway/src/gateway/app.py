@@ -13,6 +13,7 @@ from . import contract, cors, forwarding, health, limits, window
 from .chassis import auth, http_metrics, logs, problems, swagger, tracing
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
+from .door import Door
 from .forwarding import Upstream
 from .routing import TABLE, Row
 from .settings import Settings
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     health.init_app(app, settings.services, limiter)
     window.init_app(app, settings.services)
     swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
+    Door(app, settings.upstream_connections)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies

@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from conftest import wait_for
 from products import events
 from products.cache import Cache
+from products.chassis import logs
 from products.chassis.inbox import Inbox
 from products.chassis.outbox import new_event
 from products.chassis.parking import ParkedEvent
@@ -105,10 +106,11 @@ def outcome(orders: int) -> tuple[Counter[str], int]:
 
 
 @pytest.fixture
-def stand(settings: Settings, cache: Cache, product, caplog) -> Iterator[Stand]:
+def stand(settings: Settings, cache: Cache, product) -> Iterator[Stand]:
     inbox = make_inbox(replace(settings, retry_delays=(0.1,) * 50), cache)
-    with caplog.at_level("ERROR"):  # else pytest keeps every line of the log, and that does grow
-        yield Stand(inbox, product(stock=STOCK).replace("_", "-"))
+    logs.configure("products", "ERROR")  # else pytest keeps every line of the log: that does grow
+    yield Stand(inbox, product(stock=STOCK).replace("_", "-"))
+    logs.configure("products", settings.log_level)
 
 
 def test_a_product_is_as_small_after_many_orders_as_before_and_late_events_take_nothing(stand):

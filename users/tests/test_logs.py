@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +14,8 @@ from users.chassis import logs
 
 @pytest.fixture
 def at_debug() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers, root.level
     yield
-    root.handlers, root.level = before
+    logs.configure("users")
 
 
 def test_logs_each_request_and_no_secret(

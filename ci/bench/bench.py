@@ -25,7 +25,7 @@ from place import ROOT  # noqa: E402
 
 from real_servers import servers  # noqa: E402
 
-# In the order of the page; what leaves most behind comes last.
+# In the order of the page.
 ROWS = {
     "cached": reads.cached,
     "page": reads.page,
@@ -36,7 +36,6 @@ ROWS = {
     "latency": writes.latency,
     "memory": growth.memory,
     "workers": reads.workers,
-    "catalogue": growth.catalogue,
 }
 
 

@@ -1,26 +1,13 @@
-"""Rows about what grows: memory under load, and the time of a query with the catalogue."""
+"""The row about what grows: memory under load."""
 
 from __future__ import annotations
 
-import copy
-import http.client
-import random
-import statistics
-import time
-import uuid
-
 import load
 import processes
-import pymongo
-import stack
 from ours import Ours
 from outcome import Outcome
 from rounds import Options, counted
 from writes import mixed_paths
-
-SIZES = (1_000, 10_000)
-QUERIES = 20
-BATCH = 100  # documents at once; more hold up the service's own writes
 
 
 def memory(ours: Ours, options: Options) -> Outcome:
@@ -46,52 +33,3 @@ def memory(ours: Ours, options: Options) -> Outcome:
         "in twenty an order, sent as fast as they go. What several processes share counts for each."
     )
     return outcome
-
-
-def catalogue(ours: Ours, options: Options) -> Outcome:
-    """a page of 20 of all products by price, asked of products itself and not cached"""
-    outcome = Outcome()
-    url = stack.service_environment(ours.shop.run, "products")["MONGO_URL"]
-    with pymongo.MongoClient(url) as client:
-        products = client.get_default_database().products
-        model, added, low = products.find_one({"outbox": {"$exists": False}}), [], 0
-        model = model or products.find_one()
-        for size in SIZES:
-            missing = size - products.count_documents({})
-            new = [_like(model) for _ in range(missing)]
-            for at in range(0, missing, BATCH):
-                products.insert_many(new[at : at + BATCH])
-            added += [product["_id"] for product in new]
-            times = _ask(ours.port("products"), low)
-            low += QUERIES
-            outcome.add(f"{size:,} products", "ms", [each * 1000 for each in times])
-            outcome.report(f"{size:,} products, median", f"{statistics.median(times) * 1e3:.0f} ms")
-        for at in range(0, len(added), BATCH):
-            products.delete_many({"_id": {"$in": added[at : at + BATCH]}})
-    outcome.how = f"{QUERIES} queries of each"
-    outcome.note = (
-        "The embedded database sorts every match, so this grows with the catalogue; MongoDB reads "
-        "the page from an index, which a test holds for each shape of query."
-    )
-    return outcome
-
-
-def _like(model: dict) -> dict:
-    new = copy.deepcopy(model) | {"_id": str(uuid.uuid4()), "sku": f"SKU-{uuid.uuid4()}"}
-    new.pop("outbox", None)
-    new["price"] = {**new["price"], "amount": random.randint(1_000, 100_000)}
-    return new
-
-
-def _ask(port: int, low: int) -> list[float]:
-    """Seconds of each query; no two are the same, so that none is cached."""
-    connection, times = http.client.HTTPConnection("127.0.0.1", port, timeout=60), []
-    for n in range(low, low + QUERIES):
-        started = time.perf_counter()
-        connection.request("GET", f"/products?sort=price&limit=20&min_price={n}")
-        answer = connection.getresponse()
-        answer.read()
-        times.append(time.perf_counter() - started)
-        if answer.status != 200:
-            raise SystemExit(f"products refused a query: {answer.status}")
-    return times

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
-from flask_jwt_extended import get_jwt
 from pymongo.errors import ConnectionFailure
 
 from . import errors, tokens, use_cases
@@ -91,7 +90,7 @@ def refresh(body: dict[str, str]) -> Any:
 @auth.response(204)
 def log_out() -> None:
     """Log out: end the session of this access token"""
-    use_cases.log_out(get_jwt()["sid"])
+    use_cases.log_out(caller().sid)
 
 
 @auth.route("/logout-everywhere", methods=["POST"], errors=[404])
@@ -119,7 +118,7 @@ def change_me(body: dict[str, str]) -> Any:
     who = caller().id
     if "password" in body:
         count_login(who)  # who found an open session could guess here too
-        sid = get_jwt()["sid"]
+        sid = caller().sid
         use_cases.change_password(who, sid, body["current_password"], body["password"])
     user = use_cases.rename(who, body["name"]) if "name" in body else use_cases.get_user(who)
     return _with_etag(user)

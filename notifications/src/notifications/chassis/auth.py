@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, request
-from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask import Flask, Response, current_app, g, request
+from flask_jwt_extended import JWTManager, verify_jwt_in_request
 from jwt import InvalidTokenError
 from structlog.contextvars import bind_contextvars
 
+from .known_tokens import KnownTokens, Signer
 from .problems import problem
 
 ALGORITHM = "RS256"  # the cheapest to verify, and everybody but users only verifies
+LEEWAY = 5  # seconds that the clocks of two hosts may differ
 CLAIMS = {"iss", "aud", "sub", "exp", "iat", "jti", "sid", "ver", "roles"}
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,6 +41,7 @@ class Caller:
 
     id: str
     roles: frozenset[str]
+    sid: str  # the session
 
     @property
     def is_admin(self) -> bool:
@@ -68,8 +71,7 @@ def access_of(view: Callable[..., Any]) -> str | None:
 
 def caller() -> Caller:
     """Who sent this request. Only for views that are not public."""
-    claims = get_jwt()
-    return Caller(claims["sub"], frozenset(claims["roles"]))
+    return g.caller
 
 
 def init_app(
@@ -79,23 +81,37 @@ def init_app(
 
     `has_ended` is asked with the claims; it may raise SessionUnknown.
     """
-    jwt = check_tokens(app, issuer=issuer, audience=audience, find_key=find_key)
-    jwt.token_in_blocklist_loader(lambda _, c: _is_complete(c) and has_ended(c))
+    check_tokens(app, issuer=issuer, audience=audience, find_key=find_key, has_ended=has_ended)
     app.before_request(_admit)
 
 
-def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -> JWTManager:
+def check_tokens(
+    app: Flask,
+    *,
+    issuer: str,
+    audience: str,
+    find_key: FindKey,
+    has_ended: HasEnded = lambda _: False,
+) -> None:
     """Set up what a valid token is, and the one answer to all that are not."""
+
+    def find(header: dict[str, Any], _: dict[str, Any]) -> Any:
+        kid = header.get("kid") or ""
+        g.signer = Signer(kid, find_key(kid))
+        return g.signer.key
+
+    app.extensions["known_tokens"] = KnownTokens(find_key, has_ended, LEEWAY)
     app.config.update(
         JWT_ALGORITHM=ALGORITHM,
         JWT_DECODE_ISSUER=issuer,
         JWT_DECODE_AUDIENCE=audience,
-        JWT_DECODE_LEEWAY=5,  # seconds that the clocks of two hosts may differ
+        JWT_DECODE_LEEWAY=LEEWAY,
         JWT_ENCODE_ISSUER=issuer,
         JWT_ENCODE_AUDIENCE=audience,
     )
     jwt = JWTManager(app)
-    jwt.decode_key_loader(lambda header, _: find_key(header.get("kid") or ""))
+    jwt.decode_key_loader(find)
+    jwt.token_in_blocklist_loader(lambda _, c: _is_complete(c) and has_ended(c))
     jwt.token_verification_loader(lambda _, claims: _is_complete(claims))
     jwt.unauthorized_loader(lambda _: _refuse("Send an access token: Authorization: Bearer …"))
     jwt.invalid_token_loader(lambda _: _refuse("The access token is not valid."))
@@ -106,17 +122,20 @@ def check_tokens(app: Flask, *, issuer: str, audience: str, find_key: FindKey) -
         KeysUnavailable, lambda error: problem(503, str(error), headers={"Retry-After": "1"})
     )
     app.register_error_handler(SessionUnknown, lambda error: _refuse(str(error)))
-    return jwt
 
 
 def verify() -> Caller:
     """The caller of this request; raises what `check_tokens` answers with 401 or 503."""
+    known: KnownTokens = current_app.extensions["known_tokens"]
+    sent = request.headers.get("Authorization", "")
     try:
-        verify_jwt_in_request()
+        if (claims := known.claims(sent)) is None:
+            _, claims = verify_jwt_in_request()
+            known.remember(sent, claims, g.signer)
     except (AttributeError, TypeError, ValueError) as error:
         # a token whose parts are JSON, but not of a token's shape
         raise InvalidTokenError("not a token") from error
-    who = caller()
+    who = g.caller = Caller(claims["sub"], frozenset(claims["roles"]), claims["sid"])
     bind_contextvars(user_id=who.id)
     return who
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
@@ -35,6 +36,12 @@ def _count(response: Response) -> Response:
     # a client may make up methods, and each would be kept for ever
     method = request.method if request.method in _METHODS else "other"
     route = request.url_rule.rule if request.url_rule else "-"
-    REQUESTS.labels(method, route, response.status_code).inc()
-    DURATION.labels(method, route).observe(time.perf_counter() - g.began)
+    count, duration = _metrics(method, route, response.status_code)
+    count.inc()
+    duration.observe(time.perf_counter() - g.began)
     return response
+
+
+@cache  # they are few, and to find them takes longer than to count
+def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), DURATION.labels(method, route)

@@ -57,6 +57,8 @@ class Blueprint(flask_smorest.Blueprint):
 
     def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable:
         """As flask-smorest's, with the example of the schema."""
+        if isinstance(schema, type):
+            schema = schema()  # else webargs makes one for each request
         if location == "json":
             options["example"] = schema.example
         return super().arguments(schema, location=location, **options)

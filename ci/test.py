@@ -1,6 +1,7 @@
 """Runs every suite from its own folder and sums them up: each service, and the shop as a whole.
 
-Words that are not options of this script go to each pytest.
+Two run at a time: most of what they do is wait. Words that are not options of this script go to
+each pytest.
 """
 
 import argparse
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("bench", "contracts", "deployment", "release")  # quick tests of folders of ci
+AT_A_TIME = 2
 NO_TESTS = 5  # pytest's exit status when nothing was selected
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|deselected|xfailed|xpassed)")
 
@@ -25,14 +28,14 @@ def suites(real: bool) -> list[tuple[str, Path, list[str]]]:
     if real:  # the gateway, for one, has nothing to do with brokers
         services = [path for path in services if "real:" in (path / "pyproject.toml").read_text()]
     return [
+        ("end to end", ROOT / "ci", []),  # first, since it takes as long as all others
         *((folder.name, folder, only_real) for folder in services),
         *([] if real else [(name, ROOT / "ci", [name]) for name in PARTS]),
-        ("end to end", ROOT / "ci", []),
     ]
 
 
-def run(name: str, folder: Path, options: list[str], log: Path) -> tuple[bool, Counter[str]]:
-    """One suite: prints a line, or everything when it failed."""
+def run(name: str, folder: Path, options: list[str], log: Path) -> tuple[bool, Counter[str], str]:
+    """One suite: whether it passed, its counts, what to print (all that it said if it failed)."""
     command = [str(folder / ".venv/bin/python"), "-m", "pytest", "-rs", "--color=no"]
     with log.open("w") as output:
         done = subprocess.run([*command, *options], cwd=folder, stdout=output, stderr=output)
@@ -40,13 +43,8 @@ def run(name: str, folder: Path, options: list[str], log: Path) -> tuple[bool, C
     last = next((line.strip("= ") for line in reversed(lines) if " in " in line), "no summary")
     counts = Counter({kind.rstrip("s"): int(count) for count, kind in COUNT.findall(last)})
     ok = done.returncode == NO_TESTS or (done.returncode == 0 and counts.total() > 0)
-    if not ok:
-        print(*lines, sep="\n")
-    print(f"{name:15} {last}", flush=True)
-    for line in lines if ok else []:
-        if line.startswith("SKIPPED"):
-            print(f"{'':15} {line}", flush=True)
-    return ok, counts
+    skipped = [f"{'':15} {line}" for line in lines if ok and line.startswith("SKIPPED")]
+    return ok, counts, "\n".join([*([] if ok else lines), f"{name:15} {last}", *skipped])
 
 
 def main() -> int:
@@ -57,12 +55,18 @@ def main() -> int:
     logs = Path(os.environ.get("RUN_DIR") or ROOT / ".run").resolve() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     started, total, all_ok = time.monotonic(), Counter(), True
-    for name, folder, words in suites(options.real):
-        if options.only not in (None, name, folder.name):
-            continue
-        log = logs / f"test-{name.replace(' ', '-')}.log"
-        ok, counts = run(name, folder, [*words, *rest], log)
-        total, all_ok = total + counts, all_ok and ok
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        runs = [
+            pool.submit(
+                run, name, folder, [*words, *rest], logs / f"test-{name.replace(' ', '-')}.log"
+            )
+            for name, folder, words in suites(options.real)
+            if options.only in (None, name, folder.name)
+        ]
+        for done in as_completed(runs):
+            ok, counts, said = done.result()
+            print(said, flush=True)
+            total, all_ok = total + counts, all_ok and ok
     if not all_ok and not total["failed"]:
         total["error"] += 1  # a suite that broke down before it could count
     order = ["failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error"]

@@ -45,16 +45,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         find_key=PublishedKeys(settings.jwks_url),
     )
     cors.init_app(app, settings.cors_origins)
-    limiter = limits.init_app(app, settings)
-    costly = limits.costly(limiter, settings)
+    counts = limits.init_app(app, settings)
     upstreams = {name: Upstream(name, url, settings) for name, url in settings.services.items()}
     app.extensions["upstreams"] = upstreams
     for row in TABLE:
-        view = _view(row, upstreams)
-        if row.costly:
-            view = costly(view)
-        app.add_url_rule(row.path, row.name, view, methods=row.methods)
-    health.init_app(app, settings.services, limiter)
+        app.add_url_rule(row.path, row.name, _view(row, upstreams), methods=row.methods)
+    health.init_app(app, settings.services, counts)
     window.init_app(app, settings.services)
     swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
     Door(app, settings.upstream_connections)
@@ -73,7 +69,6 @@ def _view(row: Row, upstreams: Mapping[str, Upstream]) -> Callable[..., Response
             abort(404)
         return upstreams[row.service].forward(row)
 
-    view.__qualname__ = view.__name__ = row.name  # by which flask-limiter tells views apart
     return view
 
 

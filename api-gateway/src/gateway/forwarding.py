@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
 
-import urllib3
 from flask import Response, request
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-)
 
 from . import messages
 from .chassis.breaker import Breaker, Refused
 from .chassis.logs import log
+from .connections import Answer, Broken, Connections, Silent, Unanswered, Unreachable
 from .routing import Row
 from .settings import Settings
 
-CONNECT_SECONDS = 2.0
-# After so long a rest a kept connection is not used again: a service that stops lets it be for two
-# seconds more (gunicorn's STOP_KEEPALIVE_LINGER), and what is sent into a closing one is lost.
-IDLE_SECONDS = 1.0
-KEPT_SECONDS = 60.0  # nor is it at this age, so that a copy of the service that came later has work
+REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}  # without harm
 
 
 class ServiceAway(Exception):
@@ -50,54 +36,13 @@ class ServiceBusy(Exception):
 STATUSES: Mapping[type[Exception], int] = {ServiceAway: 502, ServiceSilent: 504, ServiceBusy: 503}
 
 
-class _AsIs:
-    """A connection that sends the target as it came, and is used again only while it is fresh."""
-
-    made = used = 0.0
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.made = time.monotonic()
-
-    def request(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
-    ) -> None:
-        # urllib3 would normalise the target that its pool is given, so it comes as a header
-        headers = dict(headers)
-        super().request(method, headers.pop(":path"), body, headers, **more)  # type: ignore[misc]
-
-    def getresponse(self) -> Any:
-        self.used = time.monotonic()
-        return super().getresponse()  # type: ignore[misc]
-
-    @property
-    def is_connected(self) -> bool:
-        moment = time.monotonic()
-        fresh = moment - self.used < IDLE_SECONDS and moment - self.made < KEPT_SECONDS
-        return fresh and super().is_connected  # type: ignore[misc]
-
-
-class _Http(_AsIs, HTTPConnection):
-    pass
-
-
-class _Https(_AsIs, HTTPSConnection):
-    pass
-
-
 class Upstream:
     """One service: the connections to it that are kept, and what holds others back from it."""
 
     def __init__(self, name: str, url: str, settings: Settings) -> None:
-        self.name, self.url, self._settings = name, url, settings
+        self.name, self._settings = name, settings
         self._breaker = Breaker(name, settings.upstream_connections)
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> urllib3.HTTPConnectionPool:
-        most = self._settings.upstream_connections
-        pool = urllib3.connection_from_url(self.url, maxsize=most)
-        pool.ConnectionCls = _Https if pool.scheme == "https" else _Http
-        return pool
+        self._connections = Connections(url, settings.upstream_connections)
 
     def forward(self, row: Row) -> Response:
         """The answer of the service to the current request.
@@ -117,50 +62,35 @@ class Upstream:
     def _answer(self, row: Row) -> Response:
         try:
             return messages.answer(self._send(row))
-        except (NewConnectionError, ConnectTimeoutError) as error:
+        except Unreachable as error:
             raise self._failed(ServiceAway, error, "cannot be reached") from error
-        except ReadTimeoutError as error:
+        except Silent as error:
             raise self._failed(ServiceSilent, error, "did not answer in time") from error
-        except HTTPError as error:
-            if any(isinstance(cause, TimeoutError) for cause in error.args):  # took no body
-                raise self._failed(ServiceSilent, error, "did not answer in time") from error
+        except Broken as error:
             raise self._failed(ServiceAway, error, "broke off") from error
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._pool.close()
+        self._connections.close()
 
-    def _send(self, row: Row) -> urllib3.BaseHTTPResponse:
+    def _send(self, row: Row) -> Answer:
         content, framing = messages.body(row.body, self._settings.client_timeout)
-        head = {**messages.headers(), **framing, ":path": messages.target()}
+        head = {**messages.headers(), **framing}
         try:
-            return self._ask(self._pool, row, content, head)
-        except ProtocolError:
-            # A kept connection that the service has just closed. Only what is safe to do twice,
-            # and can be sent twice, is; a POST never.
-            if content is not None or request.method not in ("GET", "HEAD", "PUT", "DELETE"):
+            return self._ask(row, head, content)
+        except Unanswered:
+            # Only what is safe to do twice, and can be sent twice, is; a POST never.
+            if content is not None or request.method not in REPEATABLE:
                 raise
-            return self._ask(self._new_pool(), row, None, head)
+            return self._ask(row, head, None, fresh=True)
 
     def _ask(
-        self,
-        pool: urllib3.HTTPConnectionPool,
-        row: Row,
-        content: Iterator[bytes] | None,
-        head: dict[str, str],
-    ) -> urllib3.BaseHTTPResponse:
+        self, row: Row, head: dict[str, str], content: Iterator[bytes] | None, fresh: bool = False
+    ) -> Answer:
         seconds = row.seconds or self._settings.upstream_timeout
-        return pool.urlopen(
-            request.method,
-            "/",  # see _AsIs
-            body=content,
-            headers=head,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds),
-            retries=False,
-            redirect=False,
-            chunked=content is not None and "Content-Length" not in head,
-            preload_content=False,
-            decode_content=False,
+        target = messages.target()
+        return self._connections.ask(
+            request.method, target, head, content, seconds, fresh=fresh
         )
 
     def _busy(self, refused: Refused) -> ServiceBusy:

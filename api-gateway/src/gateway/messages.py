@@ -6,14 +6,12 @@ import string
 from collections.abc import Iterator
 from urllib.parse import quote
 
-import urllib3
 from flask import Response, g, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 
 from .chassis import tracing
-
-PIECE = 64 * 1024  # bytes that are held at once
+from .connections import PIECE, Answer
 
 # RFC 9110, 7.6.1: these speak of one connection, not of the message
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization"}
@@ -87,31 +85,27 @@ def headers() -> dict[str, str]:
     }
 
 
-def answer(upstream: urllib3.BaseHTTPResponse) -> Response:
+def answer(upstream: Answer) -> Response:
     """What the client is told of the service's answer."""
-    left = upstream.length_remaining
-    if left is not None and left <= PIECE:
+    if upstream.length is not None and upstream.length <= PIECE:
         # read at once, so that no slow client holds a connection to the service
-        response = Response(upstream.read())
+        try:
+            response = Response(b"".join(upstream.pieces()))
+        finally:
+            upstream.close()
     else:
-        response = Response(upstream.stream(PIECE))
-        response.call_on_close(lambda: _let_go(upstream))
+        response = Response(upstream.pieces())
+        response.call_on_close(upstream.close)
     response.automatically_set_content_length = False  # a HEAD answer tells of a body it has not
-    response.status = f"{upstream.status} {upstream.reason or ''}".rstrip()
-    dropped = _HOP_BY_HOP | _NOT_THE_SERVICES | _named_in(upstream.headers.get("Connection"))
+    response.status = f"{upstream.status} {upstream.reason}".rstrip()
+    named = {name.lower(): value for name, value in upstream.headers}
+    dropped = _HOP_BY_HOP | _NOT_THE_SERVICES | _named_in(named.get("connection"))
     response.headers = Headers(
         (name, value)
-        for name, value in upstream.headers.items()
+        for name, value in upstream.headers
         if name.lower() not in dropped and not name.lower().startswith("access-control-")
     )
     return response
-
-
-def _let_go(upstream: urllib3.BaseHTTPResponse) -> None:
-    """Give the connection back; one whose answer was not read to its end is closed first."""
-    if upstream.connection is not None:
-        upstream.close()
-    upstream.release_conn()
 
 
 def _named_in(connection: str | None) -> set[str]:

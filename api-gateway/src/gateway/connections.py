@@ -1,0 +1,258 @@
+"""HTTP/1.1 with one service, over connections that are kept; answers come as they are, in pieces.
+
+The parser is llhttp, that of Node.js (httptools). All else a client library does for its callers,
+such as redirects, cookies and decoding, would only have to be undone here.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+CONNECT_SECONDS = 2.0
+# After so long a rest a kept connection is not used again: a service that stops lets it be for two
+# seconds more (gunicorn's STOP_KEEPALIVE_LINGER), and what is sent into a closing one is lost.
+IDLE_SECONDS = 1.0
+KEPT_SECONDS = 60.0  # nor is it at this age, so that a copy of the service that came later has work
+PIECE = 64 * 1024  # bytes that are held at once
+
+
+class Unreachable(Exception):
+    """No connection to the service can be made."""
+
+
+class Silent(Exception):
+    """The service neither takes nor sends anything in time."""
+
+
+class Broken(Exception):
+    """The connection ended too early, or what came is no HTTP."""
+
+
+class Unanswered(Broken):
+    """A kept connection ended without an answer: it was closed while the request was under way."""
+
+
+class Connections:
+    """The connections to the service at a URL; at most `most` are kept for the next requests."""
+
+    def __init__(self, url: str, most: int) -> None:
+        parts = urlsplit(url)
+        self._host, self._tls = parts.hostname or "", None
+        if parts.scheme == "https":
+            self._tls = ssl.create_default_context()
+        self._port = parts.port or (443 if self._tls else 80)
+        self._kept: deque[_Connection] = deque(maxlen=most)
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterator[bytes] | None,
+        seconds: float,
+        *,
+        fresh: bool = False,
+    ) -> Answer:
+        """The answer, its body still to come. `seconds` of silence are waited for.
+
+        A body without Content-Length is sent in chunks. Raises Unreachable, Silent, Broken, and
+        what reading the body raises; `fresh` takes no kept connection.
+        """
+        connection = (None if fresh else self._take()) or self._connect()
+        try:
+            connection.socket.settimeout(seconds)
+            connection.send(_head(method, target, headers, body))
+            if body is not None:
+                connection.send_body(body, chunked="Content-Length" not in headers)
+            return Answer(self, connection, method)
+        except BaseException as error:
+            connection.socket.close()
+            if isinstance(error, Broken) and connection.was_kept and not connection.heard:
+                raise Unanswered(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._kept:
+            self._kept.pop().socket.close()
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection whose answer was read to its end."""
+        connection.rested = time.monotonic()
+        connection.was_kept, connection.heard = True, False
+        if len(self._kept) == self._kept.maxlen:
+            connection.socket.close()
+        else:
+            self._kept.append(connection)
+
+    def _take(self) -> _Connection | None:
+        while True:
+            try:
+                connection = self._kept.pop()  # the one used last
+            except IndexError:
+                return None
+            if connection.is_fresh():
+                return connection
+            connection.socket.close()
+
+    def _connect(self) -> _Connection:
+        try:
+            made = socket.create_connection((self._host, self._port), CONNECT_SECONDS)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                made = self._tls.wrap_socket(made, server_hostname=self._host)
+        except OSError as error:
+            raise Unreachable(repr(error)) from error
+        return _Connection(made)
+
+
+class _Connection:
+    """A socket to a service, and what is known of it."""
+
+    was_kept = heard = False  # whether it had another request before; and an answer to this one
+
+    def __init__(self, made: socket.socket) -> None:
+        self.socket = made
+        self.made = self.rested = time.monotonic()
+
+    def is_fresh(self) -> bool:
+        moment = time.monotonic()
+        if moment - self.rested >= IDLE_SECONDS or moment - self.made >= KEPT_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return not poll.poll(0)  # nothing may have come, not even the end
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.socket.sendall(data)
+        except TimeoutError as error:
+            raise Silent("takes no request") from error
+        except OSError as error:
+            raise Broken(repr(error)) from error
+
+    def send_body(self, pieces: Iterator[bytes], chunked: bool) -> None:
+        """Send it whole, unless the service has heard enough: then its answer says so."""
+        for piece in pieces:
+            try:
+                self.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            except Broken:
+                return
+        if chunked:
+            with suppress(Broken):
+                self.send(b"0\r\n\r\n")
+
+    def receive(self) -> bytes:
+        try:
+            data = self.socket.recv(PIECE)
+        except TimeoutError as error:
+            raise Silent("sends no answer") from error
+        except OSError as error:
+            raise Broken(repr(error)) from error
+        self.heard = self.heard or bool(data)
+        return data
+
+
+class Answer:
+    """What a service answers. `length` is that of the body, None where only its end will tell."""
+
+    status: int
+    length: int | None
+
+    def __init__(self, pool: Connections, connection: _Connection, method: str) -> None:
+        self._pool, self._connection, self._method = pool, connection, method
+        self._parser = HttpResponseParser(self)
+        self._come: deque[bytes] = deque()
+        self._begin()
+        while not self._headed:
+            self._feed()
+
+    def _begin(self) -> None:
+        self.reason, self.headers, self._headed, self._whole = "", [], False, False
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, as it comes. Raises Silent and Broken."""
+        while True:
+            while self._come:
+                yield self._come.popleft()
+            if self._whole:
+                return
+            self._feed()
+
+    def close(self) -> None:
+        """Give the connection back; one whose answer was not read to its end is closed."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._whole and not self._come and self._reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.socket.close()
+
+    def _feed(self) -> None:
+        data = self._connection.receive()
+        if not data:
+            if not self._headed or self.length is not None or self._chunked:
+                raise Broken("ended too early")
+            self._whole, self._reusable = True, False  # this body ends with the connection
+            return
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            raise Broken(repr(error)) from error
+
+    # ---- what the parser calls ----
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            return  # only news: the answer is still to come
+        told = {name.lower(): value for name, value in self.headers}
+        self._chunked = "chunked" in told.get("transfer-encoding", "").lower()
+        self._reusable = self._parser.should_keep_alive()
+        length = told.get("content-length")
+        self.length = int(length) if length is not None and not self._chunked else None
+        self._headed = True
+        if self._method == "HEAD" or self.status in (204, 304):
+            self.length, self._whole = 0, True
+
+    def on_body(self, piece: bytes) -> None:
+        if not (self._whole or self.length == 0):
+            self._come.append(piece)
+
+    def on_message_begin(self) -> None:
+        if self._headed:
+            raise Broken("told more than it was asked")
+
+    def on_message_complete(self) -> None:
+        if self._headed:
+            self._whole = True
+        else:
+            self._begin()
+
+
+def _head(
+    method: str, target: str, headers: Mapping[str, str], body: Iterator[bytes] | None
+) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if body is not None and "Content-Length" not in headers:
+        lines.append("Transfer-Encoding: chunked")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        raise ValueError("a header would end before its time")
+    return f"{head}\r\n\r\n".encode("latin-1")

@@ -20,7 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import CLOSED, Handler, Service, make_token, serving, wait_until
-from gateway import forwarding
+from gateway import connections
 from gateway.chassis import breaker
 
 
@@ -501,7 +501,7 @@ def test_connections_are_kept_and_given_back(
     make_app: Callable[..., Flask], services: dict[str, Service], bearer: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(forwarding, "IDLE_SECONDS", 60.0)  # this machine may be slow
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 60.0)  # this machine may be slow
     client = make_app(upstream_connections=1).test_client()
     before = services["products"].connections
     for _ in range(5):
@@ -517,7 +517,7 @@ def test_connections_are_kept_and_given_back(
 def test_a_connection_that_rested_too_long_or_is_too_old_is_not_used_again(
     client: FlaskClient, services: dict[str, Service], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(forwarding, limit, 0.0)
+    monkeypatch.setattr(connections, limit, 0.0)
     before = services["products"].connections
     for _ in range(3):
         assert client.get("/products").status_code == 200

@@ -59,7 +59,7 @@ def test_a_service_that_is_away_is_down(make_app: Callable[..., Flask]) -> None:
     answer = make_app(orders_url=CLOSED).test_client().get("/health")
     assert (answer.status_code, answer.json["status"]) == (503, "down")
     detail = answer.json["services"]["orders"]["checks"]["answer"]["detail"]
-    assert detail == "NewConnectionError"
+    assert detail == "Unreachable"
 
 
 def test_is_alive_whatever_else_is_not(make_app: Callable[..., Flask]) -> None:

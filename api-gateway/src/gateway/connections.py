@@ -46,7 +46,7 @@ class Connections:
 
     def __init__(self, url: str, most: int) -> None:
         parts = urlsplit(url)
-        self._host, self._tls = parts.hostname or "", None
+        self._name, self._host, self._tls = parts.netloc, parts.hostname or "", None
         if parts.scheme == "https":
             self._tls = ssl.create_default_context()
         self._port = parts.port or (443 if self._tls else 80)
@@ -70,9 +70,11 @@ class Connections:
         connection = (None if fresh else self._take()) or self._connect()
         try:
             connection.socket.settimeout(seconds)
-            connection.send(_head(method, target, headers, body))
+            chunked = body is not None and "Content-Length" not in headers
+            framing = {"Transfer-Encoding": "chunked"} if chunked else {}
+            connection.send(_head(method, target, {"Host": self._name, **headers, **framing}))
             if body is not None:
-                connection.send_body(body, chunked="Content-Length" not in headers)
+                connection.send_body(body, chunked)
             return Answer(self, connection, method)
         except BaseException as error:
             connection.socket.close()
@@ -246,13 +248,10 @@ class Answer:
             self._begin()
 
 
-def _head(
-    method: str, target: str, headers: Mapping[str, str], body: Iterator[bytes] | None
-) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if body is not None and "Content-Length" not in headers:
-        lines.append("Transfer-Encoding: chunked")
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+def _head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    head = f"{method} {target} HTTP/1.1\r\n"
+    head += "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    lines = len(headers) + 1
+    if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
         raise ValueError("a header would end before its time")
-    return f"{head}\r\n\r\n".encode("latin-1")
+    return f"{head}\r\n".encode("latin-1")

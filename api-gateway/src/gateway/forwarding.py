@@ -89,9 +89,7 @@ class Upstream:
     ) -> Answer:
         seconds = row.seconds or self._settings.upstream_timeout
         target = messages.target()
-        return self._connections.ask(
-            request.method, target, head, content, seconds, fresh=fresh
-        )
+        return self._connections.ask(request.method, target, head, content, seconds, fresh=fresh)
 
     def _busy(self, refused: Refused) -> ServiceBusy:
         log.warning("upstream.refused", upstream=self.name, why=str(refused))

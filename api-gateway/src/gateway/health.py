@@ -21,7 +21,7 @@ Health = dict[str, Any]
 def init_app(app: Flask, services: Mapping[str, str], counts: Counts) -> None:
     """Serve /health of all `services` (name → URL), /health/live and /health/ready."""
     pages = Blueprint("health", __name__)
-    asked = {name: Connections(url, 1) for name, url in services.items()}
+    asked = {name: Connections(url, most=0) for name, url in services.items()}
 
     @pages.get("/health")
     def shop() -> tuple[Health, int]:
@@ -51,7 +51,7 @@ def init_app(app: Flask, services: Mapping[str, str], counts: Counts) -> None:
 def _ask(service: Connections) -> Health:
     """What the service says of itself, or that it says nothing."""
     try:
-        answer = service.ask("GET", "/health/ready", {"Host": "health"}, None, ASK_SECONDS)
+        answer = service.ask("GET", "/health/ready", {}, None, ASK_SECONDS)
         try:
             health = json.loads(b"".join(answer.pieces()))
         finally:

@@ -108,6 +108,23 @@ def test_gateways_of_one_shop_count_together(
     assert other.get("/products", environ_base=who).status_code == 429
 
 
+def test_of_a_high_limit_no_request_is_one_too_many_however_many_gateways(
+    make_app: Callable[..., Flask], services: dict[str, Service], cache_port: int
+) -> None:
+    """They count ahead: together they let through all but what the other has counted for itself."""
+    settings = {"rate_limit": "500/hour", "cache_url": f"redis://127.0.0.1:{cache_port}/3"}
+    clients = [make_app(**settings).test_client() for _ in range(2)]
+    who = {"REMOTE_ADDR": uuid.uuid4().hex}
+    found = [
+        client.get("/products", environ_base=who).status_code
+        for client in [clients[0], *[clients[1]] * 510]
+    ]
+    assert found == [200] * 496 + [429] * 15  # five are counted for the first: one came
+    left = [clients[0].get("/products", environ_base=who) for _ in range(5)]
+    assert [answer.status_code for answer in left] == [200] * 4 + [429]
+    assert services["products"].reached == 500
+
+
 def test_counts_in_redis_again_when_it_is_back(
     make_app: Callable[..., Flask], tmp_path: Path
 ) -> None:

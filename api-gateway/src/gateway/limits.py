@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import NamedTuple
 
@@ -25,12 +26,16 @@ QUIET = 2.0  # seconds that a Redis that failed is left alone
 NOT_COUNTED = {None, "health.live", "health.ready"}  # None: what is not in the table
 COSTLY = {row.name for row in TABLE if row.costly}
 
-# One more in this window, which begins with the first; how many there are, and its last ms.
+# So many more in this window, which begins with the first: their number, and its last ms.
 _COUNT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+local count = redis.call('INCRBY', KEYS[1], ARGV[2])
+if count == tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {count, redis.call('PTTL', KEYS[1])}
 """
+# Where a limit is high, a process counts some requests before they come, and need not ask at each.
+# Of several processes one may then refuse so many requests too early; none lets one too many in.
+AHEAD, SHARE = 10, 100  # at most ten, and a hundredth of the limit
+KNOWN = 10_000  # addresses with such requests in one process
 
 REFUSED = Counter(
     "shop_rate_limited_total",
@@ -41,11 +46,11 @@ REFUSED = Counter(
 
 
 class Window(NamedTuple):
-    """A limit, how many requests it has counted, and how many seconds it goes on counting them."""
+    """A limit, the number of this request in it, and when it begins anew (time.monotonic)."""
 
     limit: RateLimitItem
     count: int
-    seconds: float
+    ends: float
 
     @property
     def left(self) -> int:
@@ -59,6 +64,9 @@ class Counts:
         self._here = MemoryStorage()
         self._redis = None
         self._quiet_until = 0.0
+        # By key: a window whose count has requests yet to come, and how many.
+        self._counted: dict[str, tuple[Window, int]] = {}
+        self._counting = threading.Lock()
         if url != IN_MEMORY:
             self._redis = redis.Redis.from_url(
                 url,
@@ -70,16 +78,29 @@ class Counts:
 
     def add(self, limit: RateLimitItem, *whose: str) -> Window:
         """Count a request."""
-        key, seconds = limit.key_for("gateway", *whose), limit.get_expiry()
-        if self._redis is not None and time.monotonic() >= self._quiet_until:
+        key, ahead = limit.key_for("gateway", *whose), min(AHEAD, limit.amount // SHARE)
+        if ahead < 2:
+            return self._count(limit, key, 1)
+        with self._counting:
+            window, spare = self._counted.get(key, (None, 0))
+            if window is None or not spare or time.monotonic() >= window.ends:
+                window, spare = self._count(limit, key, ahead), ahead
+                if len(self._counted) >= KNOWN:
+                    self._counted.clear()
+            self._counted[key] = window, spare - 1
+        return window._replace(count=window.count - spare + 1)
+
+    def _count(self, limit: RateLimitItem, key: str, more: int) -> Window:
+        seconds, moment = limit.get_expiry(), time.monotonic()
+        if self._redis is not None and moment >= self._quiet_until:
             try:
-                count, ends = self._add([key], [seconds * 1000])
-                return Window(limit, count, ends / 1000)
+                count, ends = self._add([key], [seconds * 1000, more])
+                return Window(limit, count, moment + ends / 1000)
             except redis.RedisError as error:
-                self._quiet_until = time.monotonic() + QUIET
+                self._quiet_until = moment + QUIET
                 log.warning("counts.away", error=repr(error))
-        count = self._here.incr(key, seconds)
-        return Window(limit, count, self._here.get_expiry(key) - time.time())
+        count = self._here.incr(key, seconds, more)
+        return Window(limit, count, moment + self._here.get_expiry(key) - time.time())
 
     def check(self) -> bool:
         """Whether they are counted together."""
@@ -116,7 +137,7 @@ def _tell(response: Response) -> Response:
     window: Window | None = g.get("window")
     if window is None:
         return response
-    headers, seconds = response.headers, max(1, math.ceil(window.seconds))
+    headers, seconds = response.headers, max(1, math.ceil(window.ends - time.monotonic()))
     headers["X-RateLimit-Limit"] = str(window.limit.amount)
     headers["X-RateLimit-Remaining"] = str(max(0, window.left))
     headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)

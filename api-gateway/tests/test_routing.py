@@ -87,6 +87,6 @@ def test_passes_the_query_unchanged(client: FlaskClient, services: dict[str, Ser
 def test_does_not_look_at_tokens_on_public_rows(
     client: FlaskClient, services: dict[str, Service]
 ) -> None:
-    answer = client.get("/products", headers={"Authorization": "Bearer nonsense"})
+    answer = client.get("/.well-known/jwks.json", headers={"Authorization": "Bearer nonsense"})
     assert answer.status_code == 200
-    assert services["products"].seen[-1]["headers"]["authorization"] == "Bearer nonsense"
+    assert services["users"].seen[-1]["headers"]["authorization"] == "Bearer nonsense"

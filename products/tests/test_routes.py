@@ -65,7 +65,7 @@ def test_head_answers_like_get_without_a_body(client, add):
         head, get = client.head(path), client.get(path)
         assert (head.status_code, head.data) == (200, b"")
         assert head.headers["ETag"] == get.headers["ETag"]
-        assert get.headers["Cache-Control"] == "no-cache"
+        assert get.headers["Cache-Control"] == "public, max-age=0, s-maxage=1"
         assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import contract, cors, forwarding, health, limits, window
+from . import contract, cors, forwarding, health, limits, messages, window
+from .cache import Cache
 from .chassis import auth, http_metrics, logs, problems, swagger, tracing
 from .chassis.environment import read
 from .chassis.published_keys import PublishedKeys
@@ -19,6 +20,8 @@ from .routing import TABLE, Row
 from .settings import Settings
 
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # in no URL can it mean anything but an id
+SAFE = {"GET", "HEAD"}
+SHARED = {row.service for row in TABLE if row.shared}  # services with answers for all
 _SECURE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -48,8 +51,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     counts = limits.init_app(app, settings)
     upstreams = {name: Upstream(name, url, settings) for name, url in settings.services.items()}
     app.extensions["upstreams"] = upstreams
+    cache = app.extensions["cache"] = Cache(settings.cache_url)
     for row in TABLE:
-        app.add_url_rule(row.path, row.name, _view(row, upstreams), methods=row.methods)
+        view = _view(row, upstreams[row.service], cache)
+        app.add_url_rule(row.path, row.name, view, methods=row.methods)
     health.init_app(app, settings.services, counts)
     window.init_app(app, settings.services)
     swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
@@ -61,13 +66,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _view(row: Row, upstreams: Mapping[str, Upstream]) -> Callable[..., Response]:
+def _view(row: Row, upstream: Upstream, cache: Cache) -> Callable[..., Response]:
+    def forward() -> Response:
+        return upstream.forward(row)
+
     def view(**ids: str) -> Response:
         if not row.public:
             auth.verify()
         if not all(map(_ID.fullmatch, ids.values())):
             abort(404)
-        return upstreams[row.service].forward(row)
+        if row.shared:
+            messages.body(row.body, 0)  # refuses one
+            return cache.answer(row.service, messages.target(), forward)
+        if row.service not in SHARED or request.method in SAFE:
+            return forward()
+        try:
+            return forward()
+        finally:  # also when it failed: a change whose answer was lost may have happened
+            cache.forget(row.service)
 
     return view
 

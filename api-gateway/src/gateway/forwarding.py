@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from flask import Response, request
@@ -45,7 +45,7 @@ class Upstream:
         self._connections = Connections(url, settings.upstream_connections)
 
     def forward(self, row: Row) -> Response:
-        """The answer of the service to the current request.
+        """The answer of the service to the current request; to one that is shared, what all get.
 
         Raises ServiceAway, ServiceSilent, ServiceBusy, and what reading the body raises.
         """
@@ -74,22 +74,20 @@ class Upstream:
         self._connections.close()
 
     def _send(self, row: Row) -> Answer:
-        content, framing = messages.body(row.body, self._settings.client_timeout)
-        head = {**messages.headers(), **framing}
+        if row.shared:
+            method, head, content = "GET", messages.headers_for_all(), None
+        else:
+            content, framing = messages.body(row.body, self._settings.client_timeout)
+            method, head = request.method, {**messages.headers(), **framing}
+        seconds = row.seconds or self._settings.upstream_timeout
+        asked = method, messages.target(), head, content, seconds
         try:
-            return self._ask(row, head, content)
+            return self._connections.ask(*asked)
         except Unanswered:
             # Only what is safe to do twice, and can be sent twice, is; a POST never.
-            if content is not None or request.method not in REPEATABLE:
+            if content is not None or method not in REPEATABLE:
                 raise
-            return self._ask(row, head, None, fresh=True)
-
-    def _ask(
-        self, row: Row, head: dict[str, str], content: Iterator[bytes] | None, fresh: bool = False
-    ) -> Answer:
-        seconds = row.seconds or self._settings.upstream_timeout
-        target = messages.target()
-        return self._connections.ask(request.method, target, head, content, seconds, fresh=fresh)
+            return self._connections.ask(*asked, fresh=True)
 
     def _busy(self, refused: Refused) -> ServiceBusy:
         log.warning("upstream.refused", upstream=self.name, why=str(refused))

@@ -75,8 +75,15 @@ def headers() -> dict[str, str]:
     }
     if state := request.headers.get("tracestate"):
         passed["tracestate"] = state  # by the name under which an exported span would replace it
+    return {**passed, **headers_for_all()}
+
+
+def headers_for_all() -> dict[str, str]:
+    """What the gateway tells; all that a service is told of a request whose answer is shared."""
+    state = request.headers.get("tracestate")
     return {
-        **passed,
+        # by the name under which an exported span would replace it
+        **({"tracestate": state} if state else {}),
         "X-Forwarded-For": request.remote_addr or "",
         "X-Forwarded-Proto": request.scheme,
         "X-Forwarded-Host": request.host,

@@ -16,6 +16,7 @@ class Row(NamedTuple):
     body: int  # bytes that a request may carry
     costly: bool  # counted by LOGIN_RATE_LIMIT too, because it makes users hash a password
     seconds: float | None  # of silence that are waited for; None is UPSTREAM_TIMEOUT
+    shared: bool  # public, and its answers are kept for others for as long as the service says
 
     @property
     def name(self) -> str:
@@ -27,8 +28,10 @@ def _row(
     methods: str, path: str, service: str, who: str, kib: int = 0,
     costly: str = "", seconds: float | None = None,
 ) -> Row:  # fmt: skip
-    public, body = who == "public", kib * 1024
-    return Row(tuple(methods.split()), path, service, public, body, bool(costly), seconds)
+    return Row(
+        tuple(methods.split()), path, service, who != "token", kib * 1024, bool(costly), seconds,
+        shared=who == "shared",
+    )  # fmt: skip
 
 
 # fmt: off
@@ -45,9 +48,9 @@ TABLE = (
     _row("GET",              "/users/<id>",              "users",         "token"),
     _row("PUT",              "/users/<id>/roles",        "users",         "token",   4),
 
-    _row("GET",              "/products",                "products",      "public"),
+    _row("GET",              "/products",                "products",      "shared"),
     _row("POST",             "/products",                "products",      "token",  64),
-    _row("GET",              "/products/<id>",           "products",      "public"),
+    _row("GET",              "/products/<id>",           "products",      "shared"),
     _row("PUT PATCH DELETE", "/products/<id>",           "products",      "token",  64),
 
     _row("GET",              "/orders",                  "orders",        "token"),

@@ -131,7 +131,8 @@ def _cached(key: str, make: Callable[[], bytes]) -> Response:
     etag, body = _cache().get(key, make).split(b"\n", 1)
     response = Response(body, mimetype="application/json")
     response.headers["ETag"] = etag.decode()
-    response.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still holds
+    # the gateway may show it for a second; all others ask whether it still holds
+    response.headers["Cache-Control"] = "public, max-age=0, s-maxage=1"
     if "If-None-Match" in request.headers or "If-Match" in request.headers:
         response.make_conditional(request)  # else there is nothing to compare, and it takes long
     return response

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 
 from conftest import KEY
+from orders.app import create_app
 from orders.chassis import auth, known_tokens
 from orders.chassis.known_tokens import KnownTokens, Signer
+from orders.chassis.session_news import SessionNews
 
 
 class Door:
@@ -73,9 +75,10 @@ def test_an_ended_session_wins(door: Door, token: Callable[..., str]) -> None:
 
 
 def test_nobody_is_let_in_where_it_is_not_known_whether_the_session_goes_on(
-    settings, client, as_user, monkeypatch: pytest.MonkeyPatch
+    settings, as_user, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = as_user()
+    SessionNews.objects.delete()
+    client, headers = create_app(settings).test_client(), as_user()
     assert client.get("/orders", headers=headers).status_code == 200
     monkeypatch.setattr("orders.chassis.sessions.YOUNG_SECONDS", -1)
     assert client.get("/orders", headers=headers).status_code == 401

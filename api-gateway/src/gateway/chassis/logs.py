@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -71,15 +72,17 @@ def for_gunicorn(service: str) -> dict[str, Any]:
 
 
 def _said_of_each(service: str) -> list[Any]:
-    def name_the_service(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def stamp(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        # by hand, since isoformat alone leaves out a fraction that is zero
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+        event["time"] = f"{moment.removesuffix('+00:00')}Z"
         event.setdefault("service", service)
         return event
 
     return [
         merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        name_the_service,
+        stamp,
     ]
 
 

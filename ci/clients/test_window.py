@@ -148,7 +148,7 @@ def test_tokens_are_kept_nowhere_and_an_old_one_is_refreshed(
     with page.expect_response("**/orders?*") as asked_again:
         pass
     assert asked_again.value.status == 200
-    expect(page.locator("#orders .said")).to_have_text("")
+    expect(page.locator("#orders > .said")).to_have_text("")
     expect(page.get_by_text("Ada Lovelace")).to_be_visible()
 
     page.get_by_role("button", name="Log out").click()

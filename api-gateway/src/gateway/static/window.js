@@ -1,10 +1,9 @@
 // The shop window: all that a customer does, on the public API. What the API says goes into the
-// page as text, never as HTML.
+// page as text, never as HTML. From above: to ask, to show; the shelf, who is in, the basket, the
+// orders, and how the system is.
 "use strict";
 
 const $ = (selector, within = document) => within.querySelector(selector);
-
-// ---- asking the API ----
 
 // Both tokens stay here and go with the page. Storage would outlast it, for whatever this origin
 // ever serves to read; and a duplicated tab has a copy of sessionStorage: two would spend one
@@ -22,206 +21,186 @@ async function ask(method, path, body, { key, isLast } = {}) {
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) })
     .catch(() => { throw problem("The gateway does not answer. Is the shop running?"); });
   if (answer.status === 401 && tokens && !isLast) {
-    await (refreshing ??= refresh().finally(() => { refreshing = null; }));
+    const { refresh_token } = tokens;
+    refreshing ??= ask("POST", "/auth/refresh", { refresh_token }, { isLast: true });
+    tokens = await refreshing.finally(() => { refreshing = null; });
     return ask(method, path, body, { key, isLast: true });
   }
-  const isJson = answer.headers.get("Content-Type")?.includes("json");
-  const said = isJson ? await answer.json() : {};
+  if (answer.status === 401 && tokens) turn(null, "Your session has ended. Log in again.");
+  const said = await answer.json().catch(() => ({})); // some answers have no body
   if (answer.ok) return said;
   const seconds = answer.headers.get("Retry-After");
   const what = answer.status === 429 ? "That was too often." : said.detail ?? "It did not work.";
-  const when = seconds ? `in ${seconds} s` : answer.status > 500 ? "soon" : "";
-  throw problem(when ? `${what} Try again ${when}.` : what, answer.status, said.errors);
+  const when = seconds ? ` Try again in ${seconds} s.` : "";
+  throw problem(what + when, answer.status, said.errors);
 }
 
-async function refresh() {
-  const body = { refresh_token: tokens.refresh_token };
-  try {
-    tokens = await ask("POST", "/auth/refresh", body, { isLast: true });
-  } catch (refusal) {
-    if (refusal.status === 401) leave("Your session has ended. Log in again.");
-    throw refusal;
+/** Asks now and every two seconds; of several answers under way only the last one is shown. */
+function watch(place, look, show) {
+  let timer, round = 0;
+  return async function now() {
+    clearTimeout(timer);
+    const mine = ++round;
+    try {
+      const found = await look();
+      if (mine === round) show(found);
+    } catch (refusal) {
+      if (mine === round) explain(place, refusal);
+    }
+    if (mine === round) timer = setTimeout(now, 2000);
+  };
+}
+
+/** What a form is for is done once, however often it is pressed, and refusals are explained. */
+function on(form, action) {
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy === "true") return;
+    form.ariaBusy = "true";
+    explain(form);
+    await action(event.submitter).catch((refusal) => explain(form, refusal));
+    form.ariaBusy = "false";
+  };
+}
+
+/** Says each error at the field its pointer names, else below; with no refusal, nothing. */
+function explain(place, { message, errors } = { message: "", errors: [] }) {
+  for (const field of place.querySelectorAll("[aria-describedby]")) {
+    const here = errors.filter(({ pointer }) => `${pointer}/`.startsWith(`/${field.name}/`));
+    const words = here.map((error) => error.message).join(" ");
+    $(`#${field.getAttribute("aria-describedby")}`).textContent = words;
+    field.ariaInvalid = String(here.length > 0);
   }
+  const wrong = $("[aria-invalid=true]", place);
+  say(place, wrong ? "" : [message, ...errors.map((error) => error.message)].join(" "), true);
+  wrong?.focus();
 }
 
-// ---- saying it ----
+function say(place, text, isBad = false) {
+  const said = $(".said", place);
+  if (said.textContent !== text) said.textContent = text; // what stays is not read out again
+  said.classList.toggle("error", isBad);
+}
+
+/** Makes only those items anew that have changed, so that nobody loses what they point at. */
+function draw(list, items, maker) {
+  items.forEach((entry, index) => {
+    const [old, state] = [list.children[index], JSON.stringify(entry)];
+    if (old?.state === state) return;
+    const focused = old?.contains(document.activeElement) && document.activeElement.ariaLabel;
+    const made = Object.assign(maker(entry, index), { state });
+    if (old) old.replaceWith(made);
+    else list.append(made);
+    if (focused) $(`[aria-label="${CSS.escape(focused)}"]`, made)?.focus();
+  });
+  while (list.children.length > items.length) list.lastElementChild.remove();
+}
+
+/** An item of any list: what it is, a figure, words about it, and what can be done with it. */
+function item(title, figure, about, ...controls) {
+  return make("li", {},
+    make("p", { className: "row" }, make("b", {}, title), figure),
+    make("div", { className: "row" }, make("p", { className: "soft" }, about), ...controls));
+}
+
+function make(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
 
 function money({ amount, currency }) {
   const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
   return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
 }
 
-/** A copy of a template, with the words of each of its [data-name]. */
-function copy(id, words) {
-  const made = $(`template#${id}`).content.firstElementChild.cloneNode(true);
-  for (const [name, text] of Object.entries(words)) $(`[data-${name}]`, made).textContent = text;
-  return made;
-}
+let wanted; // which products are asked for, in which order and how many
 
-function say(within, text = "", isBad = false) {
-  $(".said", within).textContent = text;
-  $(".said", within).classList.toggle("error", isBad);
-}
-
-/** Says each error at the field its pointer names, and the rest below; with no refusal, nothing. */
-function explain(form, refusal) {
-  const left = new Set(refusal?.errors);
-  for (const place of form.querySelectorAll("[data-pointer]")) {
-    const at = `${place.dataset.pointer}/`;
-    const here = [...left].filter(({ pointer }) => `${pointer}/`.startsWith(at));
-    here.forEach((error) => left.delete(error));
-    $(".error", place).textContent = here.map(({ message }) => message).join(" ");
-    $("input", place).ariaInvalid = String(here.length > 0);
-  }
-  const isSaid = !refusal || (refusal.errors.length > 0 && !left.size);
-  say(form, isSaid ? "" : [refusal, ...left].map(({ message }) => message).join(" "), true);
-  $("[aria-invalid=true]", form)?.focus();
-}
-
-/** What a form is for is done once, however often it is pressed, and refusals are explained. */
-function on(form, action) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (form.ariaBusy === "true") return;
-    form.ariaBusy = "true";
-    explain(form);
-    action(event.submitter)
-      .finally(() => { form.ariaBusy = "false"; })
-      .catch((refusal) => explain(form, refusal));
-  });
-}
-
-// ---- the shelf ----
-
-const shelf = new Map(); // product id → the item that shows it
-let next = null; // where the page after this one begins
-let asked = 0; // of several searches at once the last one counts
-
-async function browse(cursor) {
-  const { q, sort } = $("#search");
-  const wanted = new URLSearchParams({ limit: 8, sort: sort.value });
-  if (q.value.trim()) wanted.set("q", q.value.trim());
-  if (cursor) wanted.set("cursor", cursor);
-  const mine = ++asked;
-  const page = await ask("GET", `/products?${wanted}`);
-  if (mine !== asked) return;
-  if (!cursor) shelf.clear();
-  for (const product of page.items) shelf.set(product.id, shelved(product));
-  $("#products").replaceChildren(...shelf.values());
-  next = page.next_cursor;
-  $("#more").hidden = !next;
-  say($("#search"), shelf.size ? "" : "Nothing has these words. Only whole words are found.");
-  if (cursor) $("button", shelf.get(page.items[0].id)).focus();
-}
-
-function shelved(product) {
-  const { id, name, description, price, stock } = product;
-  const item = copy("product", { name, description, price: money(price) });
-  $("button", item).ariaLabel = `Add ${name}`;
-  $("button", item).addEventListener("click", () => {
-    const quantity = Math.min(1000, (basket.get(id)?.quantity ?? 0) + 1);
-    take(product, quantity, `${name}: ${quantity} in the basket.`);
-  });
-  return tellStock(item, stock);
-}
-
-function tellStock(item, stock) {
-  $("button", item).disabled = stock === 0;
-  $("[data-stock]", item).textContent =
-    stock > 3 ? `${stock} in stock` : stock ? `only ${stock} left` : "sold out";
-  return item;
-}
-
-/** An order moves stock: shows how much there is now. */
-async function restock() {
-  const ids = [...shelf.keys()].slice(-50).map((id) => `id=${id}`);
-  const page = ids.length ? await ask("GET", `/products?${ids.join("&")}`) : { items: [] };
-  for (const { id, stock } of page.items) if (shelf.has(id)) tellStock(shelf.get(id), stock);
-}
-
-$("#search").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const cursor = event.submitter?.id === "more" ? next : null;
-  browse(cursor).catch((refusal) => explain($("#search"), refusal));
+const browse = watch($("#search"), () => ask("GET", `/products?${wanted}`), (page) => {
+  const isEmpty = page.items.length === 0;
+  draw($("#products"), page.items, product);
+  $("#more").hidden = !page.next_cursor || page.items.length === 100; // the API's most
+  say($("#search"), isEmpty ? "Nothing has these words. Only whole words are found." : "");
 });
-$("#search").addEventListener("change", ({ currentTarget }) => currentTarget.requestSubmit());
 
-// ---- coming in, and leaving ----
+function product({ id, name, description, price, stock }) {
+  const quantity = () => (basket.get(id)?.quantity ?? 0) + 1;
+  const onclick = () => take({ id, name, price, stock, quantity: quantity() });
+  const left = stock > 3 ? `${stock} in stock` : stock ? `only ${stock} left` : "sold out";
+  return item(name, money(price), `${description}\n${left}`,
+    make("button", { type: "button", ariaLabel: `Add ${name}`, disabled: !stock, onclick }, "Add"));
+}
+
+$("#search").onsubmit = async (event) => {
+  event.preventDefault();
+  const { q, sort } = $("#search");
+  const shown = event.submitter?.id === "more" ? $("#products").children.length : 0;
+  wanted = new URLSearchParams({ limit: Math.min(100, shown + 8), sort: sort.value });
+  if (q.value.trim()) wanted.set("q", q.value.trim());
+  await browse();
+  if (shown) $(`#products > :nth-child(${shown + 1}) button`)?.focus();
+};
+$("#search").onchange = () => $("#search").requestSubmit();
 
 on($("#enter"), async (pressed) => {
   const { name, email, password } = Object.fromEntries(new FormData($("#enter")));
   if (pressed?.id !== "log-in") await ask("POST", "/auth/register", { name, email, password });
-  tokens = await ask("POST", "/auth/login", { email, password });
-  $("#enter").reset();
-  turn();
+  turn(await ask("POST", "/auth/login", { email, password }));
   $("#who").textContent = (await ask("GET", "/users/me")).name;
 });
-on($("#inside"), async () => {
+
+$("#inside button").onclick = async () => {
   await ask("POST", "/auth/logout").catch(() => {}); // what counts is that the tokens are forgotten
-  leave("You have left.");
-});
+  turn(null, "You have left.");
+};
 
 /** Shows what is for those who are in, or for those who are not. */
-function turn() {
-  for (const part of document.querySelectorAll("[data-for]")) {
-    part.hidden = (part.dataset.for === "customers") === !tokens;
-  }
-  for (const id of Object.keys(makers)) draw(id, []);
-  $("#account-title").focus();
+function turn(held, why = "") {
+  tokens = held;
+  $("#enter").reset();
+  $("#enter").hidden = Boolean(tokens);
+  $("#inside").hidden = !tokens;
+  say($("#enter"), why);
+  $("#you").focus();
   soon();
 }
 
-function leave(why) {
-  tokens = null;
-  turn();
-  say($("#enter"), why);
-}
-
-// ---- the basket ----
-
-const basket = new Map(); // product id → {product, quantity}
+const basket = new Map(); // product id → what of the product is shown, and how many
 let key = null; // of the order this basket becomes: lost, repeated or pressed twice, it stays one
 
-function take(product, quantity, said) {
-  if (quantity) basket.set(product.id, { product, quantity });
-  else basket.delete(product.id);
-  drawBasket(said);
+function take(line) {
+  if (line.quantity) basket.set(line.id, line);
+  else basket.delete(line.id);
+  drawBasket(`${line.name}: ${line.quantity || "none"} in the basket.`);
 }
 
 function drawBasket(said) {
-  const focused = document.activeElement.ariaLabel;
   const lines = [...basket.values()];
-  const add = (sum, { product, quantity }) => sum + product.price.amount * quantity;
-  key = null;
-  $("#lines").replaceChildren(...lines.map(line));
   // An order has one currency; where there are two, the API says which product is wrong.
-  const amount = lines.reduce(add, 0);
-  $("#total").textContent = lines.length ? money({ ...lines[0].product.price, amount }) : "";
-  $("#count").textContent = lines.reduce((sum, { quantity }) => sum + quantity, 0);
-  $("#empty").hidden = lines.length > 0;
+  const amount = lines.reduce((sum, { price, quantity }) => sum + price.amount * quantity, 0);
+  key = null;
+  draw($("#lines"), lines, basketLine);
+  $("#total").textContent = lines.length ? money({ ...lines[0].price, amount }) : "";
   $("#sum").hidden = lines.length === 0;
+  $("#count").textContent = lines.length;
   say($("#basket"), said);
-  if (focused) $(`#lines [aria-label="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function line({ product, quantity }, index) {
-  const { name, price, stock } = product;
+function basketLine(line, index) {
+  const { name, price, stock, quantity } = line;
+  const number = make("input", { type: "number", min: 0, max: 1000, value: quantity });
+  number.name = `items/${index}`;
+  number.ariaLabel = `How many of ${name}`;
+  number.setAttribute("aria-describedby", `line-${index}`);
+  number.onchange = () => take({ ...line, quantity: Math.max(0, Math.round(number.value)) });
+  const onclick = () => {
+    take({ ...line, quantity: 0 });
+    $("#basket h2").focus();
+  };
   const hint = quantity > stock ? `only ${stock} left: will be rejected` : "";
-  const made = copy("line", { name, price: money(price), hint });
-  const [input, remove] = [$("input", made), $("button", made)];
-  made.dataset.pointer = `/items/${index}`;
-  $(".error", made).id = `line-${index}`;
-  input.setAttribute("aria-describedby", `line-${index}`);
-  input.ariaLabel = `How many of ${name}`;
-  input.value = quantity;
-  input.addEventListener("change", () => {
-    take(product, Math.max(0, Math.min(1000, Math.round(input.value))));
-  });
-  remove.ariaLabel = `Remove ${name}`;
-  remove.addEventListener("click", () => {
-    take(product, 0, `${name} is out of the basket.`);
-    $("#basket-title").focus();
-  });
+  const made = item(name, money(price), hint, number,
+    make("button", { type: "button", ariaLabel: `Remove ${name}`, onclick }, "Remove"));
+  made.append(make("p", { className: "error", id: `line-${index}` }));
   return made;
 }
 
@@ -230,58 +209,26 @@ on($("#basket"), async () => {
     $("#enter input").focus();
     throw problem("Register first, or log in: an order is somebody's.");
   }
-  if (!basket.size) return;
   key ??= crypto.getRandomValues(new Uint32Array(4)).join("-");
   const items = [...basket].map(([product_id, { quantity }]) => ({ product_id, quantity }));
   await ask("POST", "/orders", { items }, { key });
   basket.clear();
   drawBasket("Ordered.");
   await soon();
-  $("#orders-title").focus();
+  $("#orders h2").focus();
 });
 
-// ---- what became of it ----
-
-const makers = { placed: order, notifications: notification };
-const drawn = {}; // what each of these lists shows
-let pause, timer, round = 0;
-
-/** Looks at once, since something was done, and ever more seldom while nothing changes. */
-function soon() {
-  pause = 200;
-  return watch();
-}
-
-async function watch() {
-  clearTimeout(timer);
-  const mine = ++round;
-  if (!tokens || document.hidden) return;
-  try {
-    const orders = await ask("GET", "/orders?limit=5");
-    // While notifications are away, what became of an order is seen all the same.
-    const told = await ask("GET", "/notifications?limit=5").catch(() => null);
-    if (mine !== round) return; // another look has begun
-    say($("#orders"), orders.items.length ? `The newest is ${orders.items[0].status}.` : "");
-    const isNew = told && draw("notifications", told.items);
-    const hasChanged = draw("placed", orders.items) || isNew;
-    pause = hasChanged ? 200 : Math.min(pause * 1.4, 10_000);
-    if (pause < 2000) await restock(); // units follow a little later than the order
-  } catch (refusal) {
-    if (!refusal.errors) throw refusal;
-    say($("#orders"), refusal.message, true);
-    pause = 5000;
-  }
-  if (mine === round) timer = setTimeout(watch, pause);
-}
-
-/** Whether a list has changed; only then it is drawn, so that nobody loses what they point at. */
-function draw(id, items) {
-  const text = JSON.stringify(items);
-  if (drawn[id] === text) return false;
-  drawn[id] = text;
-  $(`#${id}`).replaceChildren(...items.map(makers[id]));
-  return true;
-}
+const soon = watch($("#orders"), async () => {
+  const newest = async (path) => (tokens ? (await ask("GET", `${path}?limit=5`)).items : []);
+  const orders = await newest("/orders");
+  // While notifications are away, what became of an order is seen all the same.
+  return [orders, await newest("/notifications").catch(() => null)];
+}, ([orders, told]) => {
+  draw($("#placed"), orders, order);
+  if (told) draw($("#notifications"), told, notification);
+  say($("#orders"), "");
+  if (orders[0]?.status === "pending") setTimeout(soon, 200);
+});
 
 function order({ id, status, items, total, created_at, updated_at, short_items = [] }) {
   const took = ((new Date(updated_at) - new Date(created_at)) / 1000).toFixed(1);
@@ -293,68 +240,52 @@ function order({ id, status, items, total, created_at, updated_at, short_items =
     cancelled: "What was reserved is for sale again.",
   }[status];
   const names = items.map(({ quantity, name }) => `${quantity} × ${name}`).join(", ");
-  const made = copy("order", { id, status, story, items: names, total: money(total) });
+  const hidden = !["pending", "confirmed"].includes(status);
+  const made = item(status, money(total), `${names}\n${story}`, make("small", {}, id),
+    make("button", { value: id, hidden }, "Cancel"));
   made.dataset.status = status;
-  $("button", made).hidden = !["pending", "confirmed"].includes(status);
-  on($("form", made), async () => {
-    await ask("POST", `/orders/${id}/cancel`);
-    await soon();
-    $("#orders-title").focus();
-  });
   return made;
 }
 
-function notification({ title, text, created_at }) {
-  return copy("notification", { title, text, time: new Date(created_at).toLocaleTimeString() });
-}
+on($("#cancel"), async ({ value }) => {
+  await ask("POST", `/orders/${value}/cancel`);
+  await soon();
+  $("#orders h2").focus();
+});
 
-// ---- the system ----
+const notification = ({ title, text, created_at }) => item(title, time(created_at), text);
+const time = (moment) => new Date(moment).toLocaleTimeString();
 
-const WORDS = { ok: "well", degraded: "degraded", down: "down", unknown: "unknown" };
-
-async function look() {
-  const health = (path) => fetch(path).then((answer) => answer.json()).catch(() => null);
-  const [shop, gateway] = await Promise.all(["/health", "/health/ready"].map(health));
-  const found = { ...shop?.services, broker: broker(shop?.services ?? {}) };
-  found["api-gateway"] = gateway ?? { status: "down", checks: {} };
-  for (const node of document.querySelectorAll("[data-node]")) {
-    tell(node, found[node.dataset.node] ?? { status: "unknown", checks: {} });
-  }
-  $("nav").dataset.status = shop?.status ?? "down";
-  if (!document.hidden) setTimeout(look, 2000);
-}
+const health = (path) =>
+  fetch(path).then((answer) => answer.json()).catch(() => ({ status: "down" }));
+const looks = () => Promise.all([health("/health"), health("/health/ready")]);
+const look = watch($("#system"), looks, ([{ status, services = {} }, gateway]) => {
+  const parts = { ...services, "api-gateway": gateway, broker: broker(services) };
+  $("nav").dataset.status = status;
+  for (const node of document.querySelectorAll("[data-node]")) tell(node, parts[node.dataset.node]);
+});
 
 /** How the broker is, as the services' workers see it. */
 function broker(services) {
-  const seen = Object.values(services).flatMap(({ checks }) => checks.broker ?? []);
-  const count = seen.filter(({ status }) => status === "ok").length;
-  const what = `${count} of ${seen.length} workers connected`;
-  if (!seen.length) return undefined;
-  const status = !count ? "down" : count < seen.length ? "degraded" : "ok";
-  return { status, checks: { [what]: { status: "ok" } } };
+  const all = Object.values(services).flatMap(({ checks }) => checks.broker ?? []);
+  const well = all.filter(({ status }) => status === "ok").length;
+  const status = !all.length ? "unknown" : !well ? "down" : well < all.length ? "degraded" : "ok";
+  return { status, checks: { [`${well} of ${all.length} workers connected`]: { status: "ok" } } };
 }
 
-function tell(node, { status, checks }) {
-  const before = node.dataset.status;
-  node.dataset.status = status;
-  $(".state", node).textContent = WORDS[status];
-  $(".checks", node).replaceChildren(...Object.entries(checks).map(([name, check]) => {
-    const what = check.status === "ok" ? name : `${name}: ${check.detail}`;
-    const item = copy("check", { what });
-    item.dataset.status = check.status;
-    return item;
-  }));
-  if (!before || before === status) return;
-  const what = `${node.dataset.node} is ${WORDS[status]}`;
-  $("#changes").prepend(copy("change", { time: new Date().toLocaleTimeString(), what }));
+/** Shows how a part is: all that is checked while it is well, and else only what is not. */
+function tell({ dataset, children: [, state, about] }, { status = "unknown", checks = {} } = {}) {
+  const [before, word] = [dataset.status, status === "ok" ? "well" : status];
+  const wrong = Object.keys(checks).filter((name) => checks[name].status !== "ok");
+  const reasons = wrong.map((name) => `${name}: ${checks[name].detail}`);
+  dataset.status = status;
+  state.textContent = word;
+  about.textContent = reasons.join("\n") || Object.keys(checks).join(", ");
+  if (before === "unknown" || before === status) return;
+  $("#changes").prepend(make("li", {}, `${time(Date.now())} ${dataset.node} is ${word}`));
   $("#changes li:nth-child(6)")?.remove();
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  soon();
-  look();
-});
 $("main").hidden = false;
 $("#search").requestSubmit();
 look();

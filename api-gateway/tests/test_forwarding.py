@@ -216,28 +216,28 @@ def test_headers_of_one_connection_end_here(gateway: str, services: dict[str, Se
 
 
 def test_says_for_whom_it_asks_whatever_the_client_says(
-    gateway: str, services: dict[str, Service]
+    gateway: str, services: dict[str, Service], bearer: dict[str, str]
 ) -> None:
     client = connect(gateway)
     spoofed = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "1"}
     spoofed |= {"X-Forwarded-Host": "evil.example", "Forwarded": "for=6.6.6.6"}
-    client.request("GET", "/products", headers={**spoofed, "Host": "shop.example"})
+    client.request("GET", "/orders", headers={**spoofed, **bearer, "Host": "shop.example"})
     seen = json.load(client.getresponse())["headers"]
     client.close()
     assert seen["x-forwarded-for"] == "127.0.0.1"
     assert seen["x-forwarded-proto"] == "http"
     assert seen["x-forwarded-host"] == "shop.example"
-    assert seen["host"] == urlsplit(services["products"].url).netloc
+    assert seen["host"] == urlsplit(services["orders"].url).netloc
     assert not {"forwarded", "x-forwarded-port"} & seen.keys()
 
 
 def test_believes_the_proxies_it_was_told_of(
-    make_app: Callable[..., Flask], services: dict[str, Service]
+    make_app: Callable[..., Flask], services: dict[str, Service], bearer: dict[str, str]
 ) -> None:
     client = make_app(trusted_proxies=1).test_client()
     headers = {"X-Forwarded-For": "6.6.6.6, 9.9.9.9", "X-Forwarded-Proto": "https"}
-    client.get("/products", headers=headers)
-    seen = services["products"].seen[-1]["headers"]
+    client.get("/orders", headers={**headers, **bearer})
+    seen = services["orders"].seen[-1]["headers"]
     assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("9.9.9.9", "https")
 
 

@@ -73,20 +73,21 @@ def headers() -> dict[str, str]:
         for name, value in request.headers.items()
         if name.lower() not in dropped and not name.lower().startswith("x-forwarded-")
     }
-    if state := request.headers.get("tracestate"):
-        passed["tracestate"] = state  # by the name under which an exported span would replace it
-    return {**passed, **headers_for_all()}
+    return {
+        **passed,
+        **headers_for_all(),
+        "X-Forwarded-Proto": request.scheme,
+        "X-Forwarded-Host": request.host,
+    }
 
 
 def headers_for_all() -> dict[str, str]:
-    """What the gateway tells; all that a service is told of a request whose answer is shared."""
+    """What a service is told of a request whose answer is shared: nothing it could depend on."""
     state = request.headers.get("tracestate")
     return {
         # by the name under which an exported span would replace it
         **({"tracestate": state} if state else {}),
         "X-Forwarded-For": request.remote_addr or "",
-        "X-Forwarded-Proto": request.scheme,
-        "X-Forwarded-Host": request.host,
         "X-Request-Id": g.request_id,
         tracing.HEADER: tracing.current(),
     }

@@ -196,10 +196,12 @@ def examine_answers(system: System, facts: Facts) -> list[str]:
         if missing := kept.keys() - told:
             wrong.append(f"GET /notifications of {who.id} does not tell of {missing}")
     for product in facts.stock:
-        answer = facts.admin.client.insist("GET", f"/products/{product}", 200).json()
+        now = {"Cache-Control": "no-cache"}  # the gateway's answer may be a second old
+        path = f"/products/{product}"
+        answer = facts.admin.client.insist("GET", path, 200, headers=now).json()
         kept = system.stores.find("products", "products", {"_id": product}, "stock")
         if answer["stock"] != kept[0]["stock"]:
-            wrong.append(f"GET /products/{product}: {answer['stock']} free, kept are {kept}")
+            wrong.append(f"GET {path}: {answer['stock']} free, kept are {kept}")
     return wrong
 
 

@@ -136,7 +136,7 @@ class Admin:
     def _write(self, product: str, change: int) -> bool:
         path = f"/products/{product}"
         try:
-            seen = self.client.insist("GET", path, 200)
+            seen = self.client.insist("GET", path, 200, headers={"Cache-Control": "no-cache"})
             etag, stock = seen.headers["ETag"], seen.json()["stock"]
             place = (product, int(etag.strip('W/"')))
             if place in self.writes:

@@ -218,17 +218,21 @@ def place(client: Client, *wanted: tuple[dict, int], key: str | None = None) -> 
 
 
 def settled(client: Client, order: dict) -> dict:
-    """The order, when it is no longer pending."""
+    """The order, when it is no longer pending.
+
+    On a Redis as the broker an event that was lost on the way comes again after 30 seconds.
+    """
 
     def look() -> dict | None:
         found = client.get(f"/orders/{order['id']}").json()
         return found if found["status"] != "pending" else None
 
-    return eventually(look)
+    return eventually(look, timeout=90)
 
 
 def stock_of(client: Client, product: dict) -> int:
-    return client.get(f"/products/{product['id']}").json()["stock"]
+    now = {"Cache-Control": "no-cache"}  # the gateway's answer may be a second old
+    return client.get(f"/products/{product['id']}", headers=now).json()["stock"]
 
 
 def kinds(client: Client, order: dict) -> set[str]:

@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs trace demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench bench-overload bench-events bench-flame mutation fuzz lint contracts contracts-check clients \
+    chaos-mongo bench bench-overload bench-events mutation fuzz lint contracts contracts-check clients \
     chassis docs site lock split new-service test-split learn test-course test-new-service test-images test-cluster \
     test-deploy secrets test-chaos test-compose test-nix clean tools
 
@@ -90,11 +90,6 @@ bench: ## beside the Node stack that it replaces, in ratios (15 minutes); ARGS="
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/bench.py $(ARGS)
-
-bench-flame: ## where the time of a request goes, as pictures in docs/images; needs wrk
-	@$(SHOP) install
-	@$(SHOP) install ci
-	@$(TOOLS)/python ci/bench/flame.py $(ARGS)
 
 bench-overload: ## twice as much is asked of it as it can answer; ARGS="--of product"
 	@$(SHOP) install

@@ -243,7 +243,7 @@ def test_what_others_kept_while_redis_was_away_is_not_read_after_what_was_newer(
     with monkeypatch.context() as patch:
         patch.setattr(redis.Redis, "mget", away)
         assert stock(gateways[0]) == 1
-    gateways[0].application.extensions["cache"]._quiet_until = 0
+    gateways[0].application.extensions["cache"]._store._quiet_until = 0
     assert stock(gateways[0]) == 1
 
 
@@ -261,5 +261,5 @@ def test_what_could_not_be_forgotten_is_forgotten_before_the_next_read(
     with monkeypatch.context() as patch:
         patch.setattr(cache.Cache, "_renew", away)
         gateways[0].patch("/products/1", headers=bearer)
-    gateways[0].application.extensions["cache"]._quiet_until = 0
+    gateways[0].application.extensions["cache"]._store._quiet_until = 0
     assert stock(gateways[0]) == 1

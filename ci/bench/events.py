@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -104,11 +104,16 @@ class Shop:
 
     def new_lines(self, program: str) -> list[dict]:
         """What a process has logged since this was last asked."""
-        with (self.run / f"logs/{program}.log").open("rb") as file:
-            file.seek(self.read.get(program, 0))
-            data = file.read()
-        data = data[: data.rfind(b"\n") + 1]
-        self.read[program] = self.read.get(program, 0) + len(data)
+        log, read = self.run / f"logs/{program}.log", self.read.get(program, 0)
+        data = b""
+        if log.stat().st_size < read:  # a full log is put aside, and another begun
+            data, read = log.with_name(f"{log.name}.1").read_bytes()[read:], 0
+        with log.open("rb") as file:
+            file.seek(read)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]
+        self.read[program] = read + len(new)
+        data += new
         return [json.loads(line) for line in data.splitlines()]
 
     def forget_lines(self) -> None:
@@ -137,15 +142,21 @@ def wait_for(count: int, seen: Callable[[], int], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def collect(shop: Shop, orders: int, seconds: float = 90) -> dict[str, list[dict]]:
-    """The logs of the workers, when every event of so many orders was handled."""
+def collect(
+    shop: Shop, orders: int, among: Collection[str] | None = None, seconds: float = 90
+) -> dict[str, list[dict]]:
+    """The logs of the workers, when every event of so many orders was handled.
+
+    Where others may still be under way, `among` names those that count.
+    """
     lines: dict[str, list[dict]] = {name: [] for name in WORKERS}
 
     def told() -> int:
         for name in WORKERS:
             lines[name] += shop.new_lines(name)
         last = ("products-worker", "notifications-worker")
-        return min(len(first_times(lines[n], "event.handled", "order.confirmed")) for n in last)
+        handled = (first_times(lines[n], "event.handled", "order.confirmed").keys() for n in last)
+        return min(len(found if among is None else found & set(among)) for found in handled)
 
     wait_for(orders, told, seconds)
     return lines
@@ -178,7 +189,7 @@ def paced(shop: Shop, rate: float, seconds: float) -> dict[str, list[float]]:
             answered[order] = time.time()
 
     [thread.join() for thread in shop.clients(work)]
-    lines = collect(shop, len(answered))
+    lines = collect(shop, len(answered), among=answered)
     web = shop.new_lines("orders-web")
     written = {line["order_id"]: at(line) for line in web if line["event"] == "order.placed"}
     placed = first_times(lines["products-worker"], "event.handled", "order.placed")

@@ -18,6 +18,7 @@ from .door import Door
 from .forwarding import Upstream
 from .routing import TABLE, Row
 from .settings import Settings
+from .store import Store
 
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # in no URL can it mean anything but an id
 SAFE = {"GET", "HEAD"}
@@ -48,14 +49,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         find_key=PublishedKeys(settings.jwks_url),
     )
     cors.init_app(app, settings.cors_origins)
-    counts = limits.init_app(app, settings)
+    store = Store(settings.cache_url)
+    limits.init_app(app, settings, store)
     upstreams = {name: Upstream(name, url, settings) for name, url in settings.services.items()}
     app.extensions["upstreams"] = upstreams
-    cache = app.extensions["cache"] = Cache(settings.cache_url)
+    cache = app.extensions["cache"] = Cache(store)
     for row in TABLE:
         view = _view(row, upstreams[row.service], cache)
         app.add_url_rule(row.path, row.name, view, methods=row.methods)
-    health.init_app(app, settings.services, counts)
+    health.init_app(app, settings.services, store)
     window.init_app(app, settings.services)
     swagger.init_app(app, "shop", contract.published(Path(settings.contracts_dir)))
     Door(app, settings.upstream_connections)

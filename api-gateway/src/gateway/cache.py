@@ -12,22 +12,15 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
-import redis
 from flask import Response, request
 from prometheus_client import Counter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from werkzeug.datastructures import Headers
 
-from .chassis.logs import log
 from .chassis.metrics import REGISTRY
+from .store import Store
 
-TIMEOUT = 0.1  # seconds that one question to Redis may take
-QUIET = 2.0  # seconds that a Redis that failed is left alone
 ALONE = 1.0  # seconds that somebody has to ask the service alone, and others wait for him
-IN_MEMORY = "memory://"  # a CACHE_URL for one process alone, as in a test: nothing is kept
 
 # Keeps an answer if nobody else can have asked meanwhile: the lock is still held, and is of the
 # version that counts. KEYS: lock, version, answer. ARGV: who holds the lock, the version, the
@@ -51,18 +44,9 @@ READS = Counter(
 class Cache:
     """The answers of all gateways that have one Redis."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = None
-        if url != IN_MEMORY:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=TIMEOUT,
-                socket_timeout=TIMEOUT,
-                # once more on a fresh connection, since a kept one may have been closed
-                retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-            )
-            self._keep = self._redis.register_script(_KEEP)
-        self._quiet_until = 0.0
+    def __init__(self, store: Store) -> None:
+        self._store, self._redis = store, store.redis
+        self._keep = store.script(_KEEP)
         self._owed: set[str] = set()  # services whose version is to be made anew first of all
 
     def answer(self, service: str, target: str, ask: Callable[[], Response]) -> Response:
@@ -81,7 +65,7 @@ class Cache:
             self.forget(service)
         deadline, me = time.monotonic() + ALONE, _unique()
         while True:
-            version, kept = self._try(self._look, service, target) or (None, None)
+            version, kept = self._store.ask(self._look, service, target) or (None, None)
             if version is None:
                 READS.labels("away").inc()
                 self._owed.add(service)  # what others keep meanwhile may be older than this
@@ -90,7 +74,7 @@ class Cache:
                 READS.labels("hit").inc()
                 return _unpacked(kept)
             lock = f"gateway:lock:{version.decode()}:{target}"
-            if self._try(self._redis.set, lock, me, nx=True, px=int(ALONE * 1000)):
+            if self._store.ask(self._redis.set, lock, me, nx=True, px=int(ALONE * 1000)):
                 READS.labels("miss").inc()
                 return self._ask_alone(service, target, lock, (me, version), ask)
             if time.monotonic() >= deadline:
@@ -100,13 +84,8 @@ class Cache:
 
     def forget(self, service: str) -> None:
         """Let no kept answer of a service count any more: after every change of it."""
-        if self._redis is None:
-            return
         self._owed.add(service)
-        try:
-            self._renew(service)
-        except redis.RedisError as error:
-            self._away(error)
+        self._store.insist(self._renew, service)
 
     def _ask_alone(
         self,
@@ -122,11 +101,11 @@ class Cache:
             seconds = _shared_for(response)
         finally:
             if not seconds:
-                self._try(self._redis.delete, lock)  # the others do not wait for nothing
+                self._store.ask(self._redis.delete, lock)  # the others do not wait for nothing
         if seconds:
             keys = lock, _version(service), _kept(service, target)
             told = *held, _packed(response), int((seconds - ALONE) * 1000)
-            if not self._try(self._keep, keys, told):
+            if not self._store.ask(self._keep, keys, told):
                 self.forget(service)  # another may have asked, and who came first is not known
         return response
 
@@ -151,20 +130,6 @@ class Cache:
     def _renew(self, service: str) -> None:
         self._redis.set(_version(service), _unique())
         self._owed.discard(service)
-
-    def _try(self, ask: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """What Redis says, or None while it is away."""
-        if self._redis is None or time.monotonic() < self._quiet_until:
-            return None
-        try:
-            return ask(*args, **options)
-        except redis.RedisError as error:
-            self._away(error)
-            return None
-
-    def _away(self, error: redis.RedisError) -> None:
-        self._quiet_until = time.monotonic() + QUIET
-        log.warning("cache.away", error=repr(error))
 
 
 def _version(service: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from .connections import Broken, Connections, Silent, Unreachable
-from .limits import Counts
+from .store import Store
 
 ASK_SECONDS = 2.0
 WORST_FIRST = ("down", "degraded", "ok")
@@ -18,7 +18,7 @@ WORST_FIRST = ("down", "degraded", "ok")
 Health = dict[str, Any]
 
 
-def init_app(app: Flask, services: Mapping[str, str], counts: Counts) -> None:
+def init_app(app: Flask, services: Mapping[str, str], store: Store) -> None:
     """Serve /health of all `services` (name → URL), /health/live and /health/ready."""
     pages = Blueprint("health", __name__)
     asked = {name: Connections(url, most=0) for name, url in services.items()}
@@ -39,7 +39,7 @@ def init_app(app: Flask, services: Mapping[str, str], counts: Counts) -> None:
     @pages.get("/health/ready")
     def ready() -> Health:
         """Tell whether the gateway can serve, and what it lacks; services have their own."""
-        if counts.check():
+        if store.redis is None or store.insist(store.redis.ping):
             cache = {"status": "ok", "detail": "answers"}
         else:
             cache = {"status": "degraded", "detail": "away: each process counts by itself"}

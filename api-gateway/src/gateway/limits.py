@@ -7,22 +7,16 @@ import threading
 import time
 from typing import NamedTuple
 
-import redis
 from flask import Flask, Response, abort, g, request
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from prometheus_client import Counter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from .chassis.logs import log
 from .chassis.metrics import REGISTRY
 from .routing import TABLE
 from .settings import Settings
+from .store import Store
 
-IN_MEMORY = "memory://"  # a CACHE_URL for one process alone, as in a test
-TIMEOUT = 0.1  # seconds; asked at every request: better to count here than to wait for it
-QUIET = 2.0  # seconds that a Redis that failed is left alone
 NOT_COUNTED = {None, "health.live", "health.ready"}  # None: what is not in the table
 COSTLY = {row.name for row in TABLE if row.costly}
 
@@ -60,21 +54,12 @@ class Window(NamedTuple):
 class Counts:
     """The counts of all gateways that have one Redis."""
 
-    def __init__(self, url: str) -> None:
-        self._here = MemoryStorage()
-        self._redis = None
-        self._quiet_until = 0.0
+    def __init__(self, store: Store) -> None:
+        self._store, self._here = store, MemoryStorage()
+        self._add = store.script(_COUNT)
         # By key: a window whose count has requests yet to come, and how many.
         self._counted: dict[str, tuple[Window, int]] = {}
         self._counting = threading.Lock()
-        if url != IN_MEMORY:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=TIMEOUT,
-                socket_timeout=TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-            )
-            self._add = self._redis.register_script(_COUNT)
 
     def add(self, limit: RateLimitItem, *whose: str) -> Window:
         """Count a request."""
@@ -92,27 +77,16 @@ class Counts:
 
     def _count(self, limit: RateLimitItem, key: str, more: int) -> Window:
         seconds, moment = limit.get_expiry(), time.monotonic()
-        if self._redis is not None and moment >= self._quiet_until:
-            try:
-                count, ends = self._add([key], [seconds * 1000, more])
-                return Window(limit, count, moment + ends / 1000)
-            except redis.RedisError as error:
-                self._quiet_until = moment + QUIET
-                log.warning("counts.away", error=repr(error))
+        if found := self._store.ask(self._add, [key], [seconds * 1000, more]):
+            count, ends = found
+            return Window(limit, count, moment + ends / 1000)
         count = self._here.incr(key, seconds, more)
         return Window(limit, count, moment + self._here.get_expiry(key) - time.time())
 
-    def check(self) -> bool:
-        """Whether they are counted together."""
-        try:
-            return self._redis is None or self._redis.ping()
-        except redis.RedisError:
-            return False
 
-
-def init_app(app: Flask, settings: Settings) -> Counts:
+def init_app(app: Flask, settings: Settings, store: Store) -> None:
     """Limit all requests of an address taken together, and of these the costly ones further."""
-    counts = Counts(settings.cache_url)
+    counts = Counts(store)
     of_all, of_costly = parse_many(settings.rate_limit), parse_many(settings.login_rate_limit)
 
     @app.before_request
@@ -130,7 +104,6 @@ def init_app(app: Flask, settings: Settings) -> Counts:
             abort(429)
 
     app.after_request(_tell)
-    return counts
 
 
 def _tell(response: Response) -> Response:

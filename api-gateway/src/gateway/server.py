@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import uuid
 
 from gunicorn import util
 
 from .chassis.logs import log
+from .refusals import refusal
 
 
 def answer_with_problems() -> None:
@@ -18,23 +17,8 @@ def answer_with_problems() -> None:
 
 
 def _write_problem(client: socket.socket, status: int, title: str, detail: str) -> None:
-    request_id = str(uuid.uuid4())
-    log.info("request.unreadable", request_id=request_id, status=status)
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": title,
-            "status": status,
-            "detail": detail[:300] or title,
-            "instance": "",
-            "request_id": request_id,
-        }
-    )
-    head = [
-        f"HTTP/1.1 {status} {title}",
-        "Connection: close",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        f"X-Request-Id: {request_id}",
-    ]
-    util.write_nonblock(client, "\r\n".join([*head, "", body]).encode("latin-1"))
+    refused = refusal(status, title, detail[:300] or title, Connection="close")
+    log.info("request.unreadable", request_id=refused.request_id, status=status)
+    lines = [f"HTTP/1.1 {status} {title}", *(f"{name}: {text}" for name, text in refused.headers)]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    util.write_nonblock(client, head + refused.body)

@@ -19,15 +19,18 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def read_conf() -> configparser.RawConfigParser:
-    """The processes, with [every program] copied into each."""
+    """The processes, with [every program] copied into each; its command comes before theirs."""
     conf = configparser.RawConfigParser(inline_comment_prefixes=None)
     conf.read(CONF)
     common = conf.items("every program")
     conf.remove_section("every program")
     for name in conf.sections():
         for key, value in common if name.startswith("program:") else []:
-            if not conf.has_option(name, key):
-                conf.set(name, key, value)
+            if key == "command":
+                value = f"{value} {conf.get(name, key)}"
+            elif conf.has_option(name, key):
+                continue
+            conf.set(name, key, value)
     return conf
 
 

@@ -12,12 +12,14 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
-from flask import Response, request
 from prometheus_client import Counter
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import RequestCacheControl, ResponseCacheControl
+from werkzeug.http import parse_cache_control_header, parse_etags, remove_entity_headers
 
 from .chassis.metrics import REGISTRY
+from .messages import Call, Reply
 from .store import Store
 
 ALONE = 1.0  # seconds that somebody has to ask the service alone, and others wait for him
@@ -39,42 +41,48 @@ READS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+_HITS = READS.labels("hit")
 
 
 class Cache:
     """The answers of all gateways that have one Redis."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._redis = store, store.redis
-        self._keep = store.script(_KEEP)
+        self._store = store
         self._owed: set[str] = set()  # services whose version is to be made anew first of all
 
-    def answer(self, service: str, target: str, ask: Callable[[], Response]) -> Response:
-        """The answer to a GET: the kept one if it still counts, else what `ask` brings.
+    def answer(self, call: Call, ask: Callable[[], Reply]) -> Reply:
+        """The answer to a GET or HEAD: the kept one if it still counts, else what `ask` brings.
 
         304 to who has it already.
         """
-        response = self._answer(service, target, ask)
-        if request.if_none_match and response.status_code == 200:
-            response.make_conditional(request)
-            response.headers.pop("Date", None)  # the server's own
-        return response
+        reply = self._answer(call, ask)
+        known = call.header("If-None-Match")
+        if known and reply.code == 200 and reply.is_whole:
+            tag = next((text for name, text in reply.headers if name.lower() == "etag"), "")
+            if parse_etags(known).contains_raw(tag):
+                reply = Reply("304 Not Modified", reply.headers, [])
+                remove_entity_headers(reply.headers)
+        if call.method == "HEAD":
+            reply.body = []
+        return reply
 
-    def _answer(self, service: str, target: str, ask: Callable[[], Response]) -> Response:
-        if request.cache_control.no_cache:
+    def _answer(self, call: Call, ask: Callable[[], Reply]) -> Reply:
+        service, target = call.row.service, call.target()
+        if _is_for_new_ones(call):
             self.forget(service)
-        deadline, me = time.monotonic() + ALONE, _unique()
+        deadline, me = time.monotonic() + ALONE, None
         while True:
-            version, kept = self._store.ask(self._look, service, target) or (None, None)
+            version, kept = self._look(service, target)
             if version is None:
                 READS.labels("away").inc()
                 self._owed.add(service)  # what others keep meanwhile may be older than this
                 return ask()
             if kept is not None:
-                READS.labels("hit").inc()
+                _HITS.inc()
                 return _unpacked(kept)
-            lock = f"gateway:lock:{version.decode()}:{target}"
-            if self._store.ask(self._redis.set, lock, me, nx=True, px=int(ALONE * 1000)):
+            lock, me = f"gateway:lock:{version.decode()}:{target}", me or _unique()
+            if self._store.ask("SET", lock, me, "NX", "PX", int(ALONE * 1000)):
                 READS.labels("miss").inc()
                 return self._ask_alone(service, target, lock, (me, version), ask)
             if time.monotonic() >= deadline:
@@ -85,7 +93,7 @@ class Cache:
     def forget(self, service: str) -> None:
         """Let no kept answer of a service count any more: after every change of it."""
         self._owed.add(service)
-        self._store.insist(self._renew, service)
+        self._renew(service, self._store.insist)
 
     def _ask_alone(
         self,
@@ -93,43 +101,47 @@ class Cache:
         target: str,
         lock: str,
         held: tuple[bytes, bytes],
-        ask: Callable[[], Response],
-    ) -> Response:
+        ask: Callable[[], Reply],
+    ) -> Reply:
         seconds = 0
         try:
             response = ask()
             seconds = _shared_for(response)
         finally:
             if not seconds:
-                self._store.ask(self._redis.delete, lock)  # the others do not wait for nothing
+                self._store.ask("DEL", lock)  # the others do not wait for nothing
         if seconds:
             keys = lock, _version(service), _kept(service, target)
             told = *held, _packed(response), int((seconds - ALONE) * 1000)
-            if not self._store.ask(self._keep, keys, told):
+            if not self._store.ask("EVAL", _KEEP, len(keys), *keys, *told):
                 self.forget(service)  # another may have asked, and who came first is not known
         return response
 
-    def _ask_beside(self, service: str, ask: Callable[[], Response]) -> Response:
+    def _ask_beside(self, service: str, ask: Callable[[], Reply]) -> Reply:
         try:
             return ask()
         finally:  # what is kept may be older than this
             self.forget(service)
 
-    def _look(self, service: str, target: str) -> tuple[bytes, bytes | None]:
-        if service in self._owed:
-            self._renew(service)
+    def _look(self, service: str, target: str) -> tuple[bytes | None, bytes | None]:
+        """The version that counts, None while Redis is away; and the answer kept under it."""
+        if service in self._owed and not self._renew(service, self._store.ask):
+            return None, None
         name = _version(service)
-        version, kept = self._redis.mget(name, _kept(service, target))
+        if (found := self._store.ask("MGET", name, _kept(service, target))) is None:
+            return None, None
+        version, kept = found
         if version is None:  # new, or flushed: of several that find this, one sets it
-            self._redis.set(name, _unique(), nx=True)
-            version = self._redis.get(name)
+            self._store.ask("SET", name, _unique(), "NX")
+            version = self._store.ask("GET", name)
         if version is None or kept is None or not kept.startswith(version):
             return version, None
         return version, kept[len(version) :]
 
-    def _renew(self, service: str) -> None:
-        self._redis.set(_version(service), _unique())
-        self._owed.discard(service)
+    def _renew(self, service: str, ask: Callable[..., Any]) -> bool:
+        if done := bool(ask("SET", _version(service), _unique())):
+            self._owed.discard(service)
+        return done
 
 
 def _version(service: str) -> str:
@@ -140,28 +152,32 @@ def _kept(service: str, target: str) -> str:
     return f"gateway:answer:{service}:{target}"
 
 
-def _shared_for(response: Response) -> int:
+def _is_for_new_ones(call: Call) -> bool:
+    wish = call.header("Cache-Control")
+    return bool(wish) and parse_cache_control_header(wish, cls=RequestCacheControl).no_cache
+
+
+def _shared_for(reply: Reply) -> int:
     """How many seconds an answer may be kept for others."""
-    if response.status_code != 200 or response.is_streamed:
+    if reply.code != 200 or not reply.is_whole:
         return 0
-    said = response.cache_control
-    if said.private or said.no_store or said.no_cache or "Vary" in response.headers:
+    said = {name.lower(): text for name, text in reply.headers}
+    told = parse_cache_control_header(said.get("cache-control"), cls=ResponseCacheControl)
+    if told.private or told.no_store or told.no_cache or "vary" in said:
         return 0
-    return said.s_maxage or 0
+    return told.s_maxage or 0
 
 
-def _packed(response: Response) -> bytes:
-    head = json.dumps([time.time(), *response.headers.items()])
-    return head.encode() + b"\n" + response.get_data()
+def _packed(reply: Reply) -> bytes:
+    head = json.dumps([time.time(), reply.headers])
+    return head.encode() + b"\n" + b"".join(reply.body)
 
 
-def _unpacked(kept: bytes) -> Response:
+def _unpacked(kept: bytes) -> Reply:
     head, body = kept.split(b"\n", 1)
-    made, *headers = json.loads(head)
-    response = Response(body)
-    response.headers = Headers(headers)
-    response.headers["Age"] = str(max(0, int(time.time() - made)))
-    return response
+    made, headers = json.loads(head)
+    age = "Age", str(max(0, int(time.time() - made)))
+    return Reply("200 OK", [*((name, text) for name, text in headers), age], [body])
 
 
 def _unique() -> bytes:

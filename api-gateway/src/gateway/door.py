@@ -7,20 +7,12 @@ long, however many come.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from flask import Flask
 from prometheus_client import Counter
 
 from .chassis.metrics import REGISTRY
-from .refusals import refusal
-from .routing import TABLE
-
-MOST_OF_ALL = 28  # of 32 threads some stay free: to turn others away, and for the health
-
-TOLD = {"Cache_Control": "no-store", "Retry_After": "1"}
-SERVICES = {row.path.split("/")[1]: row.service for row in TABLE}
 
 REFUSED = Counter(
     "shop_turned_away_total",
@@ -30,44 +22,29 @@ REFUSED = Counter(
 )
 
 
+class TurnedAway(Exception):
+    """Too many requests for a service are under way."""
+
+
 class Door:
-    """Around the app: lets in `most` requests at once for each service.
+    """Lets in `most` requests at once for each of the services."""
 
-    What is for no service, such as the gateway's own health, passes freely.
-    """
-
-    def __init__(self, app: Flask, most: int) -> None:
+    def __init__(self, services: Iterable[str], most: int) -> None:
         self._most, self._lock = most, threading.Lock()
-        self._inside = dict.fromkeys(SERVICES.values(), 0)
+        self._inside = dict.fromkeys(services, 0)
         for service in self._inside:
             REFUSED.labels(service)
-        self._app = app.wsgi_app
-        app.wsgi_app = self  # type: ignore[method-assign]
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        service = SERVICES.get(path.lstrip("/").partition("/")[0])
-        if service is None:
-            return self._app(environ, start_response)
-        if not self._enter(service):
-            REFUSED.labels(service).inc()
-            # Not by Flask, and counted but not logged: that costs a part of it.
-            detail = "More is asked just now than can be answered; try again shortly."
-            refused = refusal(503, "Service Unavailable", detail, path, **TOLD)
-            start_response("503 Service Unavailable", refused.headers)
-            return [refused.body]
-        try:
-            return self._app(environ, start_response)  # what is streamed, the breaker bounds
-        finally:
-            self._leave(service)
-
-    def _enter(self, service: str) -> bool:
+    @contextmanager
+    def place(self, service: str) -> Iterator[None]:
+        """A place for one request, until the head of its answer is here; raises TurnedAway."""
         with self._lock:
-            if self._inside[service] >= self._most or sum(self._inside.values()) >= MOST_OF_ALL:
-                return False
+            if self._inside[service] >= self._most:
+                REFUSED.labels(service).inc()
+                raise TurnedAway("More is asked just now than can be answered; try again shortly.")
             self._inside[service] += 1
-            return True
-
-    def _leave(self, service: str) -> None:
-        with self._lock:
-            self._inside[service] -= 1
+        try:
+            yield
+        finally:  # what is streamed from here on, the breaker bounds
+            with self._lock:
+                self._inside[service] -= 1

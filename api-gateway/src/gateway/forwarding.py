@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from flask import Response, request
+from werkzeug.wsgi import ClosingIterator
 
 from . import messages
 from .chassis.breaker import Breaker, Refused
 from .chassis.logs import log
 from .connections import Answer, Broken, Connections, Silent, Unanswered, Unreachable
-from .routing import Row
+from .messages import Call, Reply
 from .settings import Settings
 
 REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}  # without harm
@@ -44,8 +44,8 @@ class Upstream:
         self._breaker = Breaker(name, settings.upstream_connections)
         self._connections = Connections(url, settings.upstream_connections)
 
-    def forward(self, row: Row) -> Response:
-        """The answer of the service to the current request; to one that is shared, what all get.
+    def forward(self, call: Call) -> Reply:
+        """The answer of the service to a call; to one that is shared, what all get.
 
         Raises ServiceAway, ServiceSilent, ServiceBusy, and what reading the body raises.
         """
@@ -54,14 +54,14 @@ class Upstream:
                 place.enter_context(self._breaker.call(ServiceAway, ServiceSilent))
             except Refused as refused:
                 raise self._busy(refused) from refused
-            response = self._answer(row)
-            if response.is_streamed:  # the place is taken until the last piece has passed
-                response.call_on_close(place.pop_all().close)
-            return response
+            reply = self._reply(call)
+            if not reply.is_whole:  # the place is taken until the last piece has passed
+                reply.body = ClosingIterator(reply.body, place.pop_all().close)
+            return reply
 
-    def _answer(self, row: Row) -> Response:
+    def _reply(self, call: Call) -> Reply:
         try:
-            return messages.answer(self._send(row))
+            return messages.reply(self._send(call))
         except Unreachable as error:
             raise self._failed(ServiceAway, error, "cannot be reached") from error
         except Silent as error:
@@ -73,14 +73,15 @@ class Upstream:
         """Close the connections that are kept."""
         self._connections.close()
 
-    def _send(self, row: Row) -> Answer:
+    def _send(self, call: Call) -> Answer:
+        row = call.row
         if row.shared:
-            method, head, content = "GET", messages.headers_for_all(), None
+            method, head, content = "GET", call.headers_for_all(), None
         else:
-            content, framing = messages.body(row.body, self._settings.client_timeout)
-            method, head = request.method, {**messages.headers(), **framing}
+            content, framing = call.body(row.body, self._settings.client_timeout)
+            method, head = call.method, {**call.headers(), **framing}
         seconds = row.seconds or self._settings.upstream_timeout
-        asked = method, messages.target(), head, content, seconds
+        asked = method, call.target(), head, content, seconds
         try:
             return self._connections.ask(*asked)
         except Unanswered:

@@ -7,12 +7,13 @@ import threading
 import time
 from typing import NamedTuple
 
-from flask import Flask, Response, abort, g, request
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from prometheus_client import Counter
+from werkzeug.exceptions import TooManyRequests
 
 from .chassis.metrics import REGISTRY
+from .messages import Call
 from .routing import TABLE
 from .settings import Settings
 from .store import Store
@@ -50,13 +51,22 @@ class Window(NamedTuple):
     def left(self) -> int:
         return self.limit.amount - self.count
 
+    def headers(self) -> list[tuple[str, str]]:
+        """What the caller is told of it."""
+        seconds = max(1, math.ceil(self.ends - time.monotonic()))
+        return [
+            ("X-RateLimit-Limit", str(self.limit.amount)),
+            ("X-RateLimit-Remaining", str(max(0, self.left))),
+            ("X-RateLimit-Reset", str(int(time.time()) + seconds)),
+            *([("Retry-After", str(seconds))] if self.left < 0 else []),
+        ]
+
 
 class Counts:
     """The counts of all gateways that have one Redis."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._here = store, MemoryStorage()
-        self._add = store.script(_COUNT)
         # By key: a window whose count has requests yet to come, and how many.
         self._counted: dict[str, tuple[Window, int]] = {}
         self._counting = threading.Lock()
@@ -77,43 +87,32 @@ class Counts:
 
     def _count(self, limit: RateLimitItem, key: str, more: int) -> Window:
         seconds, moment = limit.get_expiry(), time.monotonic()
-        if found := self._store.ask(self._add, [key], [seconds * 1000, more]):
+        if found := self._store.ask("EVAL", _COUNT, 1, key, seconds * 1000, more):
             count, ends = found
             return Window(limit, count, moment + ends / 1000)
         count = self._here.incr(key, seconds, more)
         return Window(limit, count, moment + self._here.get_expiry(key) - time.time())
 
 
-def init_app(app: Flask, settings: Settings, store: Store) -> None:
-    """Limit all requests of an address taken together, and of these the costly ones further."""
-    counts = Counts(store)
-    of_all, of_costly = parse_many(settings.rate_limit), parse_many(settings.login_rate_limit)
+class Limits:
+    """All requests of an address taken together, and of these the costly ones further."""
 
-    @app.before_request
-    def count() -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._counts = Counts(store)
+        self._of_all = parse_many(settings.rate_limit)
+        self._of_costly = parse_many(settings.login_rate_limit)
+
+    def count(self, call: Call) -> None:
+        """Count a call; raises TooManyRequests."""
         # a browser cannot wait before a preflight and try again, and it costs nothing
-        if request.method == "OPTIONS" or request.endpoint in NOT_COUNTED:
+        if call.method == "OPTIONS" or call.endpoint in NOT_COUNTED:
             return
-        who = request.remote_addr or "nobody"
-        windows = [counts.add(limit, who) for limit in of_all]
-        if request.endpoint in COSTLY:
-            windows += [counts.add(limit, who, "costly") for limit in of_costly]
-        g.window = min(windows, key=lambda window: window.left)
-        if g.window.left < 0:
-            REFUSED.labels(str(g.window.limit)).inc()
-            abort(429)
-
-    app.after_request(_tell)
-
-
-def _tell(response: Response) -> Response:
-    window: Window | None = g.get("window")
-    if window is None:
-        return response
-    headers, seconds = response.headers, max(1, math.ceil(window.ends - time.monotonic()))
-    headers["X-RateLimit-Limit"] = str(window.limit.amount)
-    headers["X-RateLimit-Remaining"] = str(max(0, window.left))
-    headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)
-    if window.left < 0:
-        headers["Retry-After"] = str(seconds)
-    return response
+        who = call.address or "nobody"
+        windows = [self._counts.add(limit, who) for limit in self._of_all]
+        if call.endpoint in COSTLY:
+            windows += [self._counts.add(limit, who, "costly") for limit in self._of_costly]
+        nearest = min(windows, key=lambda window: window.left)
+        call.limit = nearest.headers()
+        if nearest.left < 0:
+            REFUSED.labels(str(nearest.limit)).inc()
+            raise TooManyRequests

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-import uuid
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from .chassis.problems import MEDIA_TYPE
+from .chassis.problems import MEDIA_TYPE, phrase
 
 
 class Refusal(NamedTuple):
-    """A problem, its headers, and the id that finds it in the logs."""
+    """A problem and its headers."""
 
-    body: bytes
+    status: str  # with its phrase
     headers: list[tuple[str, str]]
-    request_id: str
+    body: bytes
 
 
-def refusal(status: int, title: str, detail: str, instance: str = "", **headers: str) -> Refusal:
-    """Of this status; a header Retry_After is sent as Retry-After."""
-    request_id = str(uuid.uuid4())
+def refusal(
+    status: int, detail: str, instance: str, request_id: str, headers: Mapping[str, str]
+) -> Refusal:
+    """Of this status, with these headers beside its own."""
     problem = {
         "type": "about:blank",
-        "title": title,
+        "title": phrase(status),
         "status": status,
         "detail": detail,
         "instance": instance,
@@ -30,6 +31,4 @@ def refusal(status: int, title: str, detail: str, instance: str = "", **headers:
     }
     body = json.dumps(problem).encode()
     told = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))]
-    told += [("X-Request-Id", request_id)]
-    told += [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return Refusal(body, told, request_id)
+    return Refusal(f"{status} {phrase(status)}", [*told, *headers.items()], body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import uuid
 
 from gunicorn import util
 
@@ -17,8 +18,10 @@ def answer_with_problems() -> None:
 
 
 def _write_problem(client: socket.socket, status: int, title: str, detail: str) -> None:
-    refused = refusal(status, title, detail[:300] or title, Connection="close")
-    log.info("request.unreadable", request_id=refused.request_id, status=status)
-    lines = [f"HTTP/1.1 {status} {title}", *(f"{name}: {text}" for name, text in refused.headers)]
+    request_id = str(uuid.uuid4())
+    told = {"Connection": "close", "X-Request-Id": request_id}
+    refused = refusal(status, detail[:300] or title, "", request_id, told)
+    log.info("request.unreadable", request_id=request_id, status=status)
+    lines = [f"HTTP/1.1 {refused.status}", *(f"{name}: {text}" for name, text in refused.headers)]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     util.write_nonblock(client, head + refused.body)

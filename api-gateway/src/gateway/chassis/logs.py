@@ -97,23 +97,38 @@ def init_app(app: Flask) -> None:
     app.after_request(_end)
 
 
+def begin(given: str, span: tracing.Ids) -> str:
+    """From here all that is logged belongs to one request; its id, which is the given one if any.
+
+    What was before it in this thread is forgotten.
+    """
+    request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    clear_contextvars()
+    bind_contextvars(request_id=request_id, **span)
+    return request_id
+
+
+def end(method: str, path: str, route: str, status: int, seconds: float) -> None:
+    """Log the one line of a request. A route is its template; a path is in no log."""
+    say = log.debug if path.startswith("/health") else log.info
+    say(
+        "request",
+        method=method,
+        route=route,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+    )
+
+
 def _begin() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-    clear_contextvars()
     span = tracing.spans.of_request(request.headers.get(tracing.HEADER))
-    bind_contextvars(request_id=g.request_id, **span)
+    g.request_id = begin(request.headers.get("X-Request-Id", ""), span)
 
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    say = log.debug if request.path.startswith("/health") else log.info
-    say(
-        "request",
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else "-",
-        status=response.status_code,
-        duration_ms=round((time.perf_counter() - g.began) * 1000, 1),
-    )
+    route = request.url_rule.rule if request.url_rule else "-"
+    seconds = time.perf_counter() - g.began
+    end(request.method, request.path, route, response.status_code, seconds)
     return response

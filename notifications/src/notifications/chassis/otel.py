@@ -72,6 +72,24 @@ class Spans(tracing.Spans):
         return _ids(trace.get_current_span()) or super().of_request(traceparent)
 
     @contextmanager
+    def of_passage(
+        self, method: str, route: str, headers: Mapping[str, str]
+    ) -> Iterator[tracing.Ids]:
+        with trace.get_tracer(__name__).start_as_current_span(
+            f"{method} {route}",
+            context=_W3C.extract(headers, Context()),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "http.route": route},
+        ) as span:
+            yield _ids(span) or tracing.new_span(headers.get(tracing.HEADER))
+
+    def answered(self, status: int) -> None:
+        span = trace.get_current_span()
+        span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+
+    @contextmanager
     def of_event(
         self, doing: tracing.Doing, event: Mapping[str, Any], traceparent: str | None
     ) -> Iterator[tracing.Ids]:

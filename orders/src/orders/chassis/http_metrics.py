@@ -32,13 +32,17 @@ def init_app(app: Flask) -> None:
     app.after_request(_count)
 
 
-def _count(response: Response) -> Response:
+def count(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one request."""
     # a client may make up methods, and each would be kept for ever
-    method = request.method if request.method in _METHODS else "other"
+    counter, duration = _metrics(method if method in _METHODS else "other", route, status)
+    counter.inc()
+    duration.observe(seconds)
+
+
+def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "-"
-    count, duration = _metrics(method, route, response.status_code)
-    count.inc()
-    duration.observe(time.perf_counter() - g.began)
+    count(request.method, route, response.status_code, time.perf_counter() - g.began)
     return response
 
 

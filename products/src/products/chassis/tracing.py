@@ -6,9 +6,9 @@ of all services make one tree: `trace_id` of the whole, `span_id` of this, `pare
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
@@ -27,9 +27,9 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[
 def new_span(traceparent: str | None = None) -> Ids:
     """The ids of a new span: caused by the one that a traceparent names, or first of a trace."""
     found = _TRACEPARENT.fullmatch(traceparent or "")
-    span_id = uuid.uuid4().hex[:16]
+    span_id = os.urandom(8).hex()
     if found is None:
-        return {"trace_id": uuid.uuid4().hex, "span_id": span_id}
+        return {"trace_id": os.urandom(16).hex(), "span_id": span_id}
     return {"trace_id": found[1], "span_id": span_id, "parent_id": found[2]}
 
 
@@ -42,6 +42,15 @@ class Spans:
     def of_request(self, traceparent: str | None) -> Ids:
         """The ids of the span of the current request."""
         return new_span(traceparent)
+
+    def of_passage(
+        self, method: str, route: str, headers: Mapping[str, str]
+    ) -> AbstractContextManager[Ids]:
+        """The ids of the span of a request that Flask does not see; it lasts as the context."""
+        return nullcontext(new_span(headers.get(HEADER)))
+
+    def answered(self, status: int) -> None:
+        """Tell what the request of the current passage was answered with."""
 
     def of_event(
         self, doing: Doing, event: Mapping[str, Any], traceparent: str | None

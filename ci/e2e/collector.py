@@ -42,7 +42,8 @@ class Collector:
         for of_process in asked.resource_spans:
             service = _told(of_process.resource.attributes)["service.name"]
             for scope in of_process.scope_spans:
-                self.spans |= {span.span_id.hex(): _seen(service, span) for span in scope.spans}
+                come = {span.span_id.hex(): _seen(service, span) for span in scope.spans}
+                self.spans = {**self.spans, **come}  # anew, since tests read it meanwhile
 
     def way(self, span: Seen) -> Iterator[Seen]:
         """The span, and what caused it, as far as it is known."""

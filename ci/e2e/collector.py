@@ -34,6 +34,7 @@ class Collector:
     spans: dict[str, Seen] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    taking: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, path: str, body: bytes) -> None:
         asked = ExportTraceServiceRequest.FromString(body)
@@ -43,7 +44,8 @@ class Collector:
             service = _told(of_process.resource.attributes)["service.name"]
             for scope in of_process.scope_spans:
                 come = {span.span_id.hex(): _seen(service, span) for span in scope.spans}
-                self.spans = {**self.spans, **come}  # anew, since tests read it meanwhile
+                with self.taking:
+                    self.spans = {**self.spans, **come}  # anew, since tests read it meanwhile
 
     def way(self, span: Seen) -> Iterator[Seen]:
         """The span, and what caused it, as far as it is known."""

@@ -4,7 +4,8 @@ import os
 
 from gateway.chassis.environment import read_or_exit
 from gateway.chassis.exposition import show_all
-from gateway.chassis.logs import for_gunicorn
+from gateway.chassis.serving_greenlets import Worker
+from gateway.chassis.serving_logs import Quiet, for_gunicorn
 from gateway.server import answer_with_problems
 from gateway.settings import Settings
 
@@ -14,15 +15,14 @@ answer_with_problems()
 
 bind = os.environ.get("BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-worker_class = "gateway.chassis.serving.Worker"
-threads = int(os.environ.get("THREADS", "32"))  # they mostly wait for services
+worker_class = Worker
 timeout = 30
 limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75
+logger_class = Quiet
 logconfig_dict = for_gunicorn("gateway")
 when_ready, child_exit, on_exit = show_all(settings.metrics_bind)
-accesslog = None  # the app logs each request as JSON
 forwarded_allow_ips = ""  # who may say X-Forwarded-*: TRUSTED_PROXIES decides, not gunicorn
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

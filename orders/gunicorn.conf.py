@@ -4,7 +4,8 @@ import os
 
 from orders.chassis.environment import read_or_exit
 from orders.chassis.exposition import show_all
-from orders.chassis.logs import for_gunicorn
+from orders.chassis.serving_greenlets import Worker
+from orders.chassis.serving_logs import Quiet, for_gunicorn
 from orders.settings import Settings
 
 # A wrong setting ends the start with its sentence, before any worker.
@@ -12,14 +13,13 @@ settings = read_or_exit(Settings)
 
 bind = os.environ.get("BIND", "127.0.0.1:8003")
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-worker_class = "orders.chassis.serving.Worker"
-threads = int(os.environ.get("THREADS", "8"))
+worker_class = Worker
 timeout = 30
 limit_request_line = 8190  # bytes; a question for fifty products is long
 graceful_timeout = 20
 keepalive = 75  # the gateway keeps its connections
+logger_class = Quiet
 logconfig_dict = for_gunicorn("orders")
 when_ready, child_exit, on_exit = show_all(settings.metrics_bind)
-accesslog = None  # the app logs each request as JSON
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 — heartbeat file

@@ -1,4 +1,4 @@
-"""A web process that is told to stop, over real sockets."""
+"""A web process over real sockets, in threads and in greenlets: how it stops, whose turn it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 APP = """
-import pathlib, time
+import itertools, os, pathlib, time
+
+count = itertools.count(1)
 
 def app(environ, start_response):
     name = environ["PATH_INFO"].strip("/")
@@ -23,7 +25,8 @@ def app(environ, start_response):
         pathlib.Path(name + ".began").touch()
         while not pathlib.Path(name + ".may-end").exists():
             time.sleep(0.01)
-    start_response("200 OK", [("Content-Length", "0")])
+    told = [("Content-Length", "0"), ("Worker", str(os.getpid())), ("Served", str(next(count)))]
+    start_response("200 OK", told)
     return []
 """
 
@@ -44,13 +47,14 @@ def wait(until: Callable[[], object]) -> None:
 class Web:
     """A gunicorn of ours, with an app whose requests last as long as they are let."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.folder, self.callers = folder, []
         (folder / "slow.py").write_text(APP)
-        words = ["-k", "orders.chassis.serving.Worker", "--threads", "4", "--keep-alive", "60"]
-        words += ["--no-control-socket", "-b", f"127.0.0.1:{self.port}", "slow:app"]
+        words = ["-k", f"orders.chassis.serving_{kind}.Worker", "--threads", "4"]
+        words += ["--keep-alive", "90", "--graceful-timeout", "90", "--no-control-socket"]
+        words += ["-b", f"127.0.0.1:{self.port}", "slow:app"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *words],
             cwd=folder,
@@ -60,7 +64,9 @@ class Web:
         wait(self.lets_in)
         first = self.caller()
         first.request("GET", "/")
-        assert status_of(first) == 200  # its worker has begun
+        with first.getresponse() as answer:  # its worker has begun
+            assert answer.status == 200
+            self.worker = int(answer.headers["Worker"])
 
     def lets_in(self) -> bool:
         try:
@@ -87,9 +93,9 @@ class Web:
         self.process.wait()
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[Web]:
-    web = Web(tmp_path)
+@pytest.fixture(params=["threads", "greenlets"])
+def web(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Web]:
+    web = Web(tmp_path, request.param)
     yield web
     web.close()
 
@@ -121,3 +127,37 @@ def test_who_is_connected_already_is_let_in(web: Web) -> None:
         (web.folder / f"{number}.may-end").touch()
         assert status_of(caller) == 200
     assert web.process.wait(30) == 0
+
+
+def test_a_worker_alone_that_is_told_to_stop_serves_who_is_inside(web: Web) -> None:
+    inside = web.caller()
+    inside.request("GET", "/long")
+    wait((web.folder / "long.began").exists)
+    os.kill(web.worker, signal.SIGTERM)
+    other = web.caller()
+    other.request("GET", "/")
+    (web.folder / "long.may-end").touch()
+    assert status_of(inside) == 200
+    assert status_of(other) == 200  # by the one or by the next, since gunicorn itself goes on
+
+
+def test_nobody_is_waited_for_who_asks_nothing(web: Web) -> None:
+    kept, silent = web.caller(), web.caller()
+    kept.request("GET", "/")
+    assert status_of(kept) == 200
+    silent.connect()
+    web.process.send_signal(signal.SIGTERM)
+    assert web.process.wait(60) == 0  # long before the minute and a half that each may take
+    for caller in (kept, silent):
+        assert caller.sock.recv(1) == b""  # ended, and not broken off
+
+
+def test_who_asks_on_and_on_keeps_nobody_waiting(web: Web) -> None:
+    busy, other = web.caller(), web.caller()
+    web.tell_all(signal.SIGSTOP)
+    busy.connect()
+    busy.sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
+    other.request("GET", "/")
+    web.tell_all(signal.SIGCONT)
+    with other.getresponse() as answer:
+        assert int(answer.headers["Served"]) < 500

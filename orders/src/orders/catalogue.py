@@ -15,7 +15,7 @@ from .chassis.logs import log
 from .errors import CatalogueUnavailable
 from .products_api import ProductPage
 
-AT_ONCE = 4  # of gunicorn's eight threads; the others have orders to show
+AT_ONCE = 4  # more would only wait there: for each other, or for a products that hangs
 TIMEOUT = (1, 2)  # seconds to connect, and of silence
 
 

@@ -61,16 +61,6 @@ def handler(service: str) -> logging.Handler:
     return to_stdout
 
 
-def for_gunicorn(service: str) -> dict[str, Any]:
-    """gunicorn's `logconfig_dict`: its own lines are JSON too, from the first to the last."""
-    return {
-        "handlers": {"json": {"()": lambda: handler(service)}},
-        "formatters": {},
-        "root": {"level": "INFO", "handlers": ["json"]},
-        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True}},
-    }
-
-
 def _said_of_each(service: str) -> list[Any]:
     def stamp(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         # by hand, since isoformat alone leaves out a fraction that is zero

@@ -1,4 +1,4 @@
-"""How a web process stops: its port is shut at once, and whoever is inside is served."""
+"""A web process whose requests wait in threads: how it stops."""
 
 from __future__ import annotations
 

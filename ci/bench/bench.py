@@ -15,7 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve()
 sys.path += [str(HERE.parents[1]), str(HERE.parents[2] / "compose/embedded")]
-import growth  # noqa: E402 - what they read is in the folders above
+import catalogue  # noqa: E402 - what they read is in the folders above
+import growth  # noqa: E402
 import ours  # noqa: E402
 import page  # noqa: E402
 import reads  # noqa: E402
@@ -29,6 +30,7 @@ from real_servers import servers  # noqa: E402
 ROWS = {
     "cached": reads.cached,
     "page": reads.page,
+    "catalogue": catalogue.catalogue,
     "order": reads.order,
     "latency": writes.latency,  # before orders pile up: the embedded database slows with them
     "mixed": writes.mixed,

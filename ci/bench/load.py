@@ -49,7 +49,7 @@ def read(output: str) -> Run:
     raise SystemExit(f"wrk gave no figures:\n{output}")
 
 
-def run(target: Target, seconds: int) -> Run:
+def run(target: Target, seconds: int, connections: int = CONNECTIONS) -> Run:
     """Load for so long."""
     environment = {
         "PATHS": " ".join(target.paths),
@@ -58,7 +58,7 @@ def run(target: Target, seconds: int) -> Run:
         "ORDER_BODIES": "\n".join(target.order_bodies),
         "RUN": uuid.uuid4().hex,
     }
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     done = subprocess.run(
         [*command, "-s", str(SCRIPT), target.url],
         env={**os.environ, **environment},

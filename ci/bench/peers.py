@@ -69,7 +69,7 @@ def process(
             stop(running)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with stack.DIRECT.open(url, timeout=2) as answer:
             return answer.status == 200
@@ -100,7 +100,7 @@ def express(run: Path) -> Iterator[Peer]:
             command = ["node", f"{name}.js"]
             pid = stack_of.enter_context(process(f"peer-{name}", run, command, EXPRESS, own))
         for name, port in ports.items():
-            wait(f"the peer's {name}", lambda p=port: _answers(f"http://127.0.0.1:{p}/health"), 30)
+            wait(f"the peer's {name}", lambda p=port: answers(f"http://127.0.0.1:{p}/health"), 30)
         yield _stocked(f"http://127.0.0.1:{ports['gateway']}", pid)
 
 
@@ -138,7 +138,7 @@ def nginx(run: Path, service: int) -> Iterator[str]:
     conf.write_text(NGINX.format(folder=run, service=service, port=port))
     with process("nginx", run, ["nginx", "-p", str(run), "-c", str(conf)], run, {}):
         url = f"http://127.0.0.1:{port}"
-        wait("nginx", lambda: _answers(f"{url}/health/live"), 30)
+        wait("nginx", lambda: answers(f"{url}/health/live"), 30)
         yield url
 
 
@@ -151,5 +151,5 @@ def floor(run: Path) -> Iterator[tuple[str, int]]:
     command = [".venv/bin/gunicorn", "-c", "gunicorn.conf.py", "--pythonpath", here, "floor:app"]
     with process("floor", run, command, folder, settings) as pid:
         url = f"http://127.0.0.1:{port}"
-        wait("the bare view", lambda: _answers(f"{url}/"), 30)
+        wait("the bare view", lambda: answers(f"{url}/"), 30)
         yield url, pid

@@ -53,8 +53,9 @@ class Shop:
         self.random = random.Random(1)
         self.refused = 0
         # One order each, so that nothing is measured cold.
-        [thread.join() for thread in self.clients(lambda place: place())]
-        collect(self, CLIENTS)
+        placed: list[str] = []
+        [thread.join() for thread in self.clients(lambda place: placed.append(place()))]
+        collect(self, placed)
 
     def _ask(self, path: str, body: dict, token: str = "") -> dict:
         status, answer = first_run.call("POST", f"{self.gateway}{path}", body, token)
@@ -142,13 +143,8 @@ def wait_for(count: int, seen: Callable[[], int], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def collect(
-    shop: Shop, orders: int, among: Collection[str] | None = None, seconds: float = 90
-) -> dict[str, list[dict]]:
-    """The logs of the workers, when every event of so many orders was handled.
-
-    Where others may still be under way, `among` names those that count.
-    """
+def collect(shop: Shop, orders: Collection[str], seconds: float = 90) -> dict[str, list[dict]]:
+    """The logs of the workers, when every event of these orders was handled."""
     lines: dict[str, list[dict]] = {name: [] for name in WORKERS}
 
     def told() -> int:
@@ -156,9 +152,9 @@ def collect(
             lines[name] += shop.new_lines(name)
         last = ("products-worker", "notifications-worker")
         handled = (first_times(lines[n], "event.handled", "order.confirmed").keys() for n in last)
-        return min(len(found if among is None else found & set(among)) for found in handled)
+        return min(len(found & set(orders)) for found in handled)
 
-    wait_for(orders, told, seconds)
+    wait_for(len(orders), told, seconds)
     return lines
 
 
@@ -189,7 +185,7 @@ def paced(shop: Shop, rate: float, seconds: float) -> dict[str, list[float]]:
             answered[order] = time.time()
 
     [thread.join() for thread in shop.clients(work)]
-    lines = collect(shop, len(answered), among=answered)
+    lines = collect(shop, answered)
     web = shop.new_lines("orders-web")
     written = {line["order_id"]: at(line) for line in web if line["event"] == "order.placed"}
     placed = first_times(lines["products-worker"], "event.handled", "order.placed")
@@ -214,18 +210,18 @@ def print_paced(shop: Shop, rate: float, seconds: float) -> None:
 def drained(shop: Shop, orders: int) -> None:
     """Events pile up in the outboxes of orders; then its worker is started."""
     stack.control(shop.run, "stop", "services:orders-worker")
-    left = threading.Semaphore(orders)
+    left, placed = threading.Semaphore(orders), []
 
     def work(place: Callable[[], str]) -> None:
         while left.acquire(blocking=False):
-            place()
+            placed.append(place())
 
     started = time.monotonic()
     [thread.join() for thread in shop.clients(work)]
     accepted = orders / (time.monotonic() - started)
     shop.forget_lines()
     stack.control(shop.run, "start", "services:orders-worker")
-    lines = collect(shop, orders)
+    lines = collect(shop, placed)
     print(f"a backlog of {orders} orders, placed while no worker of orders ran")
     print(f"  {'orders accepted meanwhile':44} {accepted:6.0f} /s")
     steps = [

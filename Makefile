@@ -7,7 +7,7 @@ TOOLS := ci/.venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs trace demo test test-real test-mongo test-defects test-clients chaos \
-    chaos-mongo bench bench-overload bench-events mutation fuzz lint contracts contracts-check clients \
+    chaos-mongo bench bench-overload bench-events profile mutation fuzz lint contracts contracts-check clients \
     chassis docs site lock split new-service test-split learn test-course test-new-service test-images test-cluster \
     test-deploy secrets test-chaos test-compose test-nix clean tools
 
@@ -101,6 +101,11 @@ bench-events: ## how fast events are told and handled, on the embedded broker an
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/events.py $(ARGS)
 	@$(PYTHON) ci/real_servers.py $(TOOLS)/python ci/bench/events.py $(ARGS)
+
+profile: ## where the time of a request goes, as pictures in docs/reference/profile.md (needs wrk)
+	@$(SHOP) install
+	@$(SHOP) install ci
+	@$(TOOLS)/python ci/bench/request_profile.py $(ARGS)
 
 mutation: ## break each rule of orders and products; tests must notice (long): SERVICE=orders
 	@$(SHOP) install --test

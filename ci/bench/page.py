@@ -21,7 +21,8 @@ HEAD = """<!-- Made by `make bench`: measure again, or change ci/bench/page.py, 
 
 The shop beside the Node stack that it replaces, on one machine in one run: trust the ratios, not
 the figures. `make bench` measures all of this again, which takes a quarter of an hour; `make bench
-ARGS="--only cached"` one row, and the others keep what they had.
+ARGS="--only cached"` one row, and the others keep what they had. [Where the time of a request
+goes](profile.md) is a picture.
 
 - **The peer** is [the course's stack](../../ci/bench/express): an Express 5 gateway with
   http-proxy-middleware, kept connections, jsonwebtoken, cors and morgan; Express services with
@@ -30,9 +31,9 @@ ARGS="--only cached"` one row, and the others keep what they had.
   measured as it is. What the course leaves slow is not: its reads are `lean`, its lists are
   dropped from the cache by a write, and its connections outlive a pause.
 - **Both** use the same database servers (the embedded SecantusDB, one for each service), the same
-  Redis and the same RabbitMQ, and write their logs to files: the shop a line of JSON from gateway
-  and service, the peer morgan's line from its gateway. The shop counts requests (its limits are
-  raised, not off) and serves its metrics.
+  Redis and the same RabbitMQ, and write their logs to files themselves: the shop a line of JSON
+  from gateway and service, the peer morgan's line from its gateway. The shop counts requests (its
+  limits are raised, not off) and serves its metrics.
 - **The shop** has two web processes for each service and for the gateway. **The bare view** is a
   constant from Flask under the gateway's own gunicorn settings. **nginx** hands on to the same
   orders service.

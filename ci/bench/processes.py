@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -25,13 +26,26 @@ def families(roots: Iterable[int]) -> set[int]:
     return found
 
 
+class Times(NamedTuple):
+    """Seconds of the processor, spent in user mode and in the kernel."""
+
+    user: float
+    kernel: float
+
+
 def cpu_seconds(roots: Iterable[int]) -> float:
-    """The processor's time that they have used, in user and kernel mode."""
-    ticks = 0
-    for process in families(roots):
+    """The processor's time that they and their families have used."""
+    return sum(cpu_times(families(roots)))
+
+
+def cpu_times(processes: Iterable[int]) -> Times:
+    """The processor's time that these have used, without those they started."""
+    user = kernel = 0
+    for process in processes:
         fields = _after_name(Path(f"/proc/{process}/stat"))
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS
+        user += int(fields[11])
+        kernel += int(fields[12])
+    return Times(user / _TICKS, kernel / _TICKS)
 
 
 def resident_bytes(roots: Iterable[int]) -> int:

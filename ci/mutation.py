@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from real_servers import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ["orders", "products"]
 LEAST = 80  # percent of all mutants that a test must kill; one that times out is not killed
@@ -30,9 +32,7 @@ MUTMUT = f"import sys; sys.path.append({TOOLS!r}); from mutmut.__main__ import c
 @contextmanager
 def database(programs: Path) -> Iterator[str]:
     """One database server for all mutants: to start one takes longer than most tests."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="shop-mutation-") as folder:
         command = [programs / "secantusd-py", "--standalone", "--cache-size", "64M"]
         command += ["--port", str(port), "--storage-path", folder]

@@ -13,7 +13,6 @@ import os
 import platform
 import queue
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,9 +30,11 @@ import pymongo
 import redis
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "compose/embedded"))
+sys.path[:0] = [str(ROOT / "compose/embedded"), str(ROOT / "ci")]
 import first_run  # noqa: E402
 import stack  # noqa: E402
+
+from real_servers import free_port  # noqa: E402
 
 CLIENTS = 8
 PRODUCTS = 20
@@ -333,9 +334,7 @@ def machine() -> str:
 @contextmanager
 def running_shop() -> Iterator[Shop]:
     """A shop with a folder and ports of its own; its data goes with it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="shop-bench-") as folder:
         run = Path(folder).resolve()
         own = {"RUN_DIR": str(run), "GATEWAY_PORT": str(port), "RATE_LIMIT": "1000000/minute"}

@@ -6,7 +6,6 @@ Needs Docker and Debian's docker-registry, since only a registry makes digests.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from deploy import read_images
+from real_servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "ci/deploy/deploy.py"
@@ -41,12 +41,6 @@ def run(*command: str | Path, **options: object) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import ClassVar, TypeVar
 import pytest
 import requests
 from place import SERVICES, with_database
+
+from real_servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Answer = TypeVar("Answer")
@@ -76,12 +77,6 @@ def eventually(check: Callable[[], Answer], timeout: float = 30, pause: float = 
             return last
         time.sleep(pause)
     pytest.fail(f"not within {timeout} s; the last answer was {last!r}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run_shop(command: str, environment: dict[str, str]) -> None:

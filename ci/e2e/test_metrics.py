@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from conftest import Client, eventually, free_port, place, settled
+from conftest import Client, eventually, place, settled
 from place import SERVICES, known_ports
 from repository import ROOT
+
+from real_servers import free_port
 
 FOLDER = ROOT / "compose/observability"
 PANELS = json.loads((FOLDER / "grafana/dashboards/shop.json").read_text())["panels"]

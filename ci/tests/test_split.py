@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from real_servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("*/Dockerfile"))
@@ -99,9 +100,7 @@ def test_its_contract_is_what_its_command_writes(repository: Path) -> None:
 @pytest.fixture
 def address(repository: Path) -> Iterator[str]:
     """The web process, with settings that lead nowhere."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        bind = f"127.0.0.1:{probe.getsockname()[1]}"
+    bind = f"127.0.0.1:{free_port()}"
     [settings] = repository.glob("src/*/settings.py")
     names = re.findall(r"^    (\w+_url): str = setting\(\"", settings.read_text(), re.MULTILINE)
     schemes = {"mongo_url": "mongodb", "broker_url": "redis", "cache_url": "redis"}

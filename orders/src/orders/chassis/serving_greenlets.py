@@ -71,7 +71,7 @@ class Worker(GeventWorker):
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:
         """Around the wait for the next request of a connection."""
-        gevent.sleep(0)  # the others' turn, even if this one has asked again already
+        gevent.idle(2)  # the others' turn, once a round, even if this one has asked again already
         client = self._mine.client
         self._resting.add(client)
         try:

@@ -18,6 +18,7 @@ from .errors import IdempotencyKeyReused, InvalidItems, OrderAlreadyClosed, Orde
 from .models import Money, Order, OrderItem, ShortItem
 
 Wanted = list[dict]  # [{product_id, quantity}], every product once
+NOT_SHOWN = "outbox", "placed", "closing"  # for the worker, and half of an order
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def place_order(
 
 def get_order(order_id: str, customer_id: str | None) -> Order:
     """An order; with a customer only if it is theirs. Raises OrderNotFound."""
-    order = Order.objects(id=order_id).first()
+    order = next(Order.objects(id=order_id).exclude(*NOT_SHOWN), None)
     if order is None or customer_id not in (None, order.customer_id):
         raise OrderNotFound
     return order
@@ -72,8 +73,7 @@ def list_orders(
     """Orders, newest first, of one customer or of all. Raises InvalidCursor."""
     filters = {"customer_id": customer_id, "status": status}
     found = Order.objects(**{name: value for name, value in filters.items() if value})
-    found = found.exclude("outbox", "placed", "closing")  # for the worker, and half of an order
-    return Page(*cursors.newest(found, filters, limit, cursor))
+    return Page(*cursors.newest(found.exclude(*NOT_SHOWN), filters, limit, cursor))
 
 
 def cancel_order(order_id: str, customer_id: str | None) -> Order:

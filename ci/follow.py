@@ -113,7 +113,7 @@ def _time(line: Line) -> datetime:
 
 def _texts(files: list[str]) -> Iterator[str]:
     logs = Path(os.environ.get("RUN_DIR") or ROOT / ".run") / "logs"
-    for file in files or sorted(map(str, logs.glob("*.log"))):
+    for file in files or sorted(map(str, logs.glob("*.log*"))):
         if file == "-":
             yield from sys.stdin
         else:

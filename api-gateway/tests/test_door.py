@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from conftest import Service, wait_until
+from conftest import Service, serving, wait_until
 from gateway.chassis.metrics import REGISTRY
 
 MOST = 8
@@ -92,3 +93,26 @@ def test_a_request_that_fails_leaves_too(shop: Shop) -> None:
     failed = {shop.get("/products/x").status_code for _ in range(2 * MOST)}
     assert failed == {502, 503}  # away, and then left alone
     assert not any(shop.app.extensions["door"]._inside.values())
+
+
+def test_however_many_wait_for_services_the_gateway_itself_answers(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> None:
+    may_end = threading.Event()
+    services["products"].answers["/products"] = lambda handler: (
+        may_end.wait(20),
+        handler.tell({"items": []}),
+    )
+    many = 64
+    with serving({**settings, "upstream_connections": many}) as url:
+        with ThreadPoolExecutor(many) as people:
+            asked = [people.submit(status_of, f"{url}/products?limit={n}") for n in range(1, many)]
+            wait_until(lambda: services["products"].reached == many - 1)
+            assert status_of(f"{url}/health/live") == 200
+            may_end.set()
+            assert {each.result() for each in asked} == {200}
+
+
+def status_of(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.status

@@ -152,6 +152,22 @@ def test_does_not_wait_for_ever_for_a_client(
     assert services["users"].seen == []
 
 
+def test_a_connection_may_rest_for_longer_than_a_body_may_stay_silent(
+    settings: dict[str, Any], services: dict[str, Service]
+) -> None:
+    with serving({**settings, "client_timeout": 0.1}) as gateway:
+        caller = http.client.HTTPConnection(urlsplit(gateway).netloc, timeout=10)
+        with contextlib.closing(caller):
+            caller.connect()
+            used = caller.sock
+            for rest in (0.5, 0):
+                caller.request("POST", "/auth/login", body=b"1")
+                assert caller.getresponse().read()
+                time.sleep(rest)
+            assert caller.sock is used
+    assert len(services["users"].seen) == 2
+
+
 def test_what_is_no_http_is_refused(gateway: str, services: dict[str, Service]) -> None:
     for odd in (
         ["Host: x", "Content-Length: 1", "Transfer-Encoding: chunked"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -82,23 +83,35 @@ class Call:
 
     def _pieces(self, limit: int, length: int | None, seconds: float) -> Iterator[bytes]:
         stream, taken = self.environ["wsgi.input"], 0
-        if (client := self.environ.get("gunicorn.socket")) is not None:
-            client.settimeout(seconds)  # gunicorn itself would wait for ever
-        while length is None or taken < length:
-            try:
-                piece = stream.read(PIECE if length is None else min(PIECE, length - taken))
-            except TimeoutError as error:
-                raise RequestTimeout from error
-            except Exception as error:  # the edge: whatever the server raises for a malformed body
-                raise BadRequest from error
-            if not piece and length is not None:
-                raise BadRequest  # the client went away
-            if not piece:
-                return
-            taken += len(piece)
-            if taken > limit:
-                raise RequestEntityTooLarge  # ends the connection to the service before its end
-            yield piece
+        with self._silence_ends_after(seconds):
+            while length is None or taken < length:
+                try:
+                    piece = stream.read(PIECE if length is None else min(PIECE, length - taken))
+                except TimeoutError as error:
+                    raise RequestTimeout from error
+                except Exception as error:  # the edge: whatever is raised for a malformed body
+                    raise BadRequest from error
+                if not piece and length is not None:
+                    raise BadRequest  # the client went away
+                if not piece:
+                    return
+                taken += len(piece)
+                if taken > limit:
+                    raise RequestEntityTooLarge  # ends the connection to the service before its end
+                yield piece
+
+    @contextmanager
+    def _silence_ends_after(self, seconds: float) -> Iterator[None]:
+        client = self.environ.get("gunicorn.socket")
+        if client is None:
+            yield
+            return
+        before = client.gettimeout()  # for ever; between requests gunicorn itself ends the wait
+        client.settimeout(seconds)
+        try:
+            yield
+        finally:
+            client.settimeout(before)
 
     def headers(self) -> dict[str, str]:
         """What the service is told of it, by the client and by the gateway."""

@@ -6,7 +6,6 @@ such as redirects, cookies and decoding, would only have to be undone here.
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import time
@@ -130,9 +129,14 @@ class _Connection:
         moment = time.monotonic()
         if moment - self.rested >= IDLE_SECONDS or moment - self.made >= KEPT_SECONDS:
             return False
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
-        return not poll.poll(0)  # nothing may have come, not even the end
+        self.socket.settimeout(0)
+        try:
+            self.socket.recv(1)  # nothing may have come, not even the end
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
 
     def send(self, data: bytes) -> None:
         try:

@@ -91,7 +91,7 @@ bench: ## beside the Node stack that it replaces, in ratios (15 minutes); ARGS="
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/bench.py $(ARGS)
 
-bench-overload: ## twice as much is asked of it as it can answer; ARGS="--of product"
+bench-overload: ## twice as many orders are asked of it as it can answer; ARGS="--seconds 30"
 	@$(SHOP) install
 	@$(SHOP) install ci
 	@$(TOOLS)/python ci/bench/overload.py $(ARGS)

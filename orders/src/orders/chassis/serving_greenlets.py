@@ -1,4 +1,4 @@
-"""A web process whose requests wait in greenlets: how it stops, and whose turn it is."""
+"""A web process whose requests wait in greenlets: how it stops, whose turn it is, what it sends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gevent.event import Event
 from gevent.local import local
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
 KEPT_SECONDS = 2  # that connections without a request live on, once the process is told to stop
@@ -27,6 +28,24 @@ class _Port(NamedTuple):
 
     def getsockname(self) -> Any:
         return self.address
+
+
+class _Gathered(list[bytes]):
+    """Takes what is sent, as a socket does."""
+
+    sendall = list.append
+
+
+class _Answer(wsgi.Response):
+    """gunicorn's, but head and body leave together: each packet costs both ends."""
+
+    def write(self, arg: bytes) -> None:
+        wire, self.sock = self.sock, _Gathered()
+        try:
+            super().write(arg)
+            wire.sendall(b"".join(self.sock))
+        finally:
+            self.sock = wire
 
 
 class Worker(GeventWorker):
@@ -42,6 +61,7 @@ class Worker(GeventWorker):
         self._resting: set[socket.socket] = set()  # the connections without a request
 
     def run(self) -> None:
+        wsgi.Response = _Answer  # gunicorn offers no hook for it
         pool = Pool(self.worker_connections)
         servers = []
         for listener in self.sockets:

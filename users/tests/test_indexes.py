@@ -19,6 +19,7 @@ BY_INDEX = {
     "users: any by -created_at -_id": "-created_at -_id",
     "users: outbox elemMatch, outbox.due exists": "outbox.due",
     "users: outbox.due exists": "outbox.due",
+    "sessions: _id =": "_id",
     "sessions: _id =, ended_at =": "_id",
     "sessions: _id =, ended_at =, expires_at <>, refresh_jti =, ver =": "_id",
     "sessions: _id =, ended_at =, expires_at <>, ver =": "_id",

@@ -39,7 +39,7 @@ class Notification(Document):
     def keep(self) -> bool:
         """Save this; False if the person was told of the event before, and nothing changed."""
         try:
-            self.save(force_insert=True)
+            self.insert()
         except me.NotUniqueError:
             return False
         return True
@@ -48,5 +48,5 @@ class Notification(Document):
     def mark_read(cls, notification_id: str, user_id: str) -> Notification | None:
         """The user's notification, read now or before; None if there is none."""
         mine = cls.objects(id=notification_id, user_id=user_id)
-        unread = mine.filter(read_at=None)
-        return unread.modify(new=True, set__read_at=now(), inc__version=1) or mine.first()
+        mine.filter(read_at=None).update_one(set__read_at=now(), inc__version=1)
+        return mine.first()

@@ -40,7 +40,8 @@ def add_product(values: Values) -> Product:
 
 def get_product(product_id: str) -> Product:
     """A product that is for sale. Raises ProductNotFound."""
-    product = Product.objects(id=product_id, deleted_at=None).first()
+    # the id before all else: SecantusDB takes the index of the first that has one
+    product = Product.objects(__raw__={"_id": product_id, "deleted_at": None}).first()
     if product is None:
         raise ProductNotFound
     return product
@@ -93,9 +94,10 @@ def _at_version(product_id: str, versions: Versions) -> Product:
 
 def _conditions(filters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The filters as MongoDB's {field: {operator: value}}."""
-    wanted: dict[str, dict[str, Any]] = {"deleted_at": {"$eq": None}}
-    if "id" in filters:
+    wanted: dict[str, dict[str, Any]] = {}
+    if "id" in filters:  # first, as in get_product
         wanted["_id"] = {"$in": filters["id"]}
+    wanted["deleted_at"] = {"$eq": None}
     if "category" in filters:
         wanted["category"] = {"$eq": filters["category"]}
     if "in_stock" in filters:

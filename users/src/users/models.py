@@ -51,7 +51,7 @@ class User(OutboxDocument):
         )
         told = user._event("user.registered", 1, email=email, name=name)
         user.outbox = [entry(told)]
-        return user.save(force_insert=True)
+        return user.insert()
 
     @classmethod
     def another_admin_stays(cls, but: str) -> bool:
@@ -62,7 +62,7 @@ class User(OutboxDocument):
         role from each other at the same moment, one remains.
         """
         others = cls.objects(roles="admin", id__ne=but)
-        return others.modify(inc__counted_on=1) is not None
+        return bool(others.update_one(inc__counted_on=1))
 
     def rename(self, name: str) -> User | None:
         """Now so named, or None if the user has changed since it was read."""
@@ -117,13 +117,15 @@ class Session(OutboxDocument):
     def begin(cls, user: User) -> Session:
         """Save a new session."""
         session = cls(id=str(uuid.uuid4()), user_id=user.id, ver=user.ver, **_fresh())
-        return session.save(force_insert=True)
+        return session.insert()
 
     @classmethod
     def rotate(cls, sid: str, refresh_jti: str, ver: int) -> Session | None:
         """The session with a new refresh token in place of this one, if this one is the latest."""
         fresh = {f"set__{name}": value for name, value in _fresh().items()}
-        return cls._alive(sid, ver).filter(refresh_jti=refresh_jti).modify(new=True, **fresh)
+        if not cls._alive(sid, ver, refresh_jti=refresh_jti).update_one(**fresh):
+            return None
+        return cls.objects.get(id=sid)
 
     @classmethod
     def is_alive(cls, sid: str, ver: int) -> bool:
@@ -153,8 +155,10 @@ class Session(OutboxDocument):
         return cls.objects(expires_at__lt=now(), __raw__=told).delete()
 
     @classmethod
-    def _alive(cls, sid: str, ver: int) -> me.QuerySet:
-        return cls.objects(id=sid, ver=ver, ended_at=None, expires_at__gt=now())
+    def _alive(cls, sid: str, ver: int, **more: str) -> me.QuerySet:
+        # the id before all else: SecantusDB takes the index of the first that has one
+        alive = {"_id": sid, "ver": ver, "ended_at": None, "expires_at": {"$gt": now()}}
+        return cls.objects(__raw__={**alive, **more})
 
 
 class Telling(OutboxDocument):

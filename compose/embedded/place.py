@@ -124,7 +124,8 @@ def variables(run: Path, ports: dict[str, int]) -> dict[str, str]:
     for name, port in ports.items():
         values[f"{name}_PORT"] = port
     for name in SERVICES:
-        store = mongo or f"mongodb://127.0.0.1:{ports[f'{name}-db']}"
+        # directly: it says it is a replica set, and looking for the others takes time at each call
+        store = mongo or f"mongodb://127.0.0.1:{ports[f'{name}-db']}/?directConnection=true"
         values[f"{name}_URL"] = f"http://127.0.0.1:{ports[name]}"
         values[f"{name}_MONGO_URL"] = with_database(store, name)
     return {f"SHOP_{key.upper().replace('-', '_')}": str(value) for key, value in values.items()}

@@ -62,7 +62,7 @@ class Ours:
         time.sleep(1)  # until the new one has loaded the app
 
     def wait_settled(self, seconds: float = 180) -> float:
-        """Waits until no order is pending and no event untold; the seconds it took."""
+        """Waits until all orders are confirmed and sold, and no event is untold; the seconds."""
         started = time.monotonic()
         urls = [
             stack.service_environment(self.shop.run, name)["MONGO_URL"]
@@ -71,10 +71,15 @@ class Ours:
         orders, products = (pymongo.MongoClient(url) for url in urls)
         with orders, products:
             books = orders.get_default_database(), products.get_default_database()
-            while books[0].orders.count_documents({"status": "pending"}) or any(
-                book[name].count_documents({"outbox.id": {"$exists": True}})
-                for book in books
-                for name in book.list_collection_names()
+            under_way = {"state": {"$in": ["reserving", "reserved"]}}
+            while (
+                books[0].orders.count_documents({"status": "pending"})
+                or books[1].reservations.count_documents(under_way)
+                or any(
+                    book[name].count_documents({"outbox.id": {"$exists": True}})
+                    for book in books
+                    for name in book.list_collection_names()
+                )
             ):
                 if time.monotonic() - started > seconds:
                     raise SystemExit(f"orders were still pending after {seconds:.0f} s")

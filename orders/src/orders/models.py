@@ -90,27 +90,27 @@ class Order(OutboxDocument):
         )
         order.outbox = [entry(order.placed)]
         order.check_at = now() + timedelta(seconds=saga_timeout)
-        return order.save(force_insert=True)
+        return order.insert()
 
-    def confirm(self) -> Order | None:
-        """Now confirmed, or None if the order has changed since it was read."""
+    def confirm(self) -> bool:
+        """Confirm it; False if it has changed since it was read."""
         return self._close("confirmed", total=self.total.to_mongo().to_dict())
 
-    def reject(self, reason: str, short: list[ShortItem]) -> Order | None:
-        """Now rejected, or None if the order has changed since it was read."""
+    def reject(self, reason: str, short: list[ShortItem]) -> bool:
+        """Reject it; False if it has changed since it was read."""
         told = [item.to_mongo().to_dict() for item in short]
         changes = {"set__reason": reason, "set__short_items": short}
         return self._close("rejected", changes, reason=reason, items=told)
 
-    def cancel(self) -> Order | None:
-        """Now cancelled, or None if the order has changed since it was read."""
+    def cancel(self) -> bool:
+        """Cancel it; False if it has changed since it was read."""
         return self._close("cancelled")
 
     def ask_again(self, saga_timeout: float) -> None:
         """Tell order.placed once more, since its answer is late."""
         later = now() + timedelta(seconds=saga_timeout)
         still = Order.objects(id=self.id, status="pending", asked_again=False)
-        if still.modify(set__asked_again=True, set__check_at=later):
+        if still.update_one(set__asked_again=True, set__check_at=later):
             Order.tell_again(self.id, self.placed)
 
     def tell_outcome_again(self) -> None:
@@ -122,14 +122,12 @@ class Order(OutboxDocument):
         """Pending orders whose time to be looked after has come."""
         return cls.objects(status="pending", check_at__lte=at).limit(100)
 
-    def _close(
-        self, status: str, changes: dict[str, Any] | None = None, **data: Any
-    ) -> Order | None:
+    def _close(self, status: str, changes: dict[str, Any] | None = None, **data: Any) -> bool:
         if self.status not in _BEFORE[status]:
-            return None
+            return False
         event = self._event(f"order.{status}", self.version + 1, **data)
         unchanged = Order.objects(id=self.id, status=self.status, version=self.version)
-        changed = unchanged.update_one(
+        closed = unchanged.update_one(
             set__status=status,
             set__updated_at=now(),
             set__closing=event,
@@ -138,7 +136,7 @@ class Order(OutboxDocument):
             unset__check_at=1,
             **(changes or {}),
         )
-        return Order.objects.get(id=self.id) if changed else None
+        return bool(closed)
 
     def _event(self, kind: str, sequence: int, **data: Any) -> dict[str, Any]:
         told = {"order_id": self.id, "customer_id": self.customer_id, **data}

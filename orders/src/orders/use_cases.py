@@ -84,8 +84,7 @@ def cancel_order(order_id: str, customer_id: str | None) -> Order:
             return order
         if order.status == "rejected":
             raise OrderAlreadyClosed(order.status)
-        if cancelled := order.cancel():
-            return cancelled
+        order.cancel()
 
 
 def confirm_order(order_id: str) -> None:
@@ -96,7 +95,7 @@ def confirm_order(order_id: str) -> None:
 def reject_order(order_id: str, short: dict[str, tuple[int, int]]) -> None:
     """Stock was short: `short` is {product id: (requested, left)}."""
 
-    def reject(order: Order) -> Order | None:
+    def reject(order: Order) -> bool:
         names = {item.product_id: item.name for item in order.items}
         items = [
             ShortItem(product_id=pk, name=names.get(pk, pk), requested=asked, left=left)
@@ -117,7 +116,7 @@ def look_after_pending(saga_timeout: float) -> None:
         log.warning("order.unanswered", order_id=order.id, rejected=order.asked_again)
 
 
-def _decide(order_id: str, close: Callable[[Order], Order | None]) -> None:
+def _decide(order_id: str, close: Callable[[Order], bool]) -> None:
     while order := Order.objects(id=order_id).first():
         if order.status != "pending":
             order.tell_outcome_again()

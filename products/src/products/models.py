@@ -81,7 +81,7 @@ class Product(OutboxDocument):
         product = cls(id=str(uuid.uuid4()), **values)
         product.words = words_of(product)
         product.outbox = [entry(product._event("product.created", 1))]
-        return product.save(force_insert=True)
+        return product.insert()
 
     def change(self, values: Mapping[str, Any]) -> Product | None:
         """Changed, or None if it has changed since it was read. Raises NotUniqueError."""
@@ -118,8 +118,8 @@ class Product(OutboxDocument):
         return bool(cls.objects(__raw__=there).update_one(__raw__=settled))
 
     def _write(self, kind: str, **changes: Any) -> Product | None:
-        unchanged = Product.objects(id=self.id, version=self.version, deleted_at=None)
-        return unchanged.modify(
+        unchanged = {"_id": self.id, "version": self.version, "deleted_at": None}
+        return Product.objects(__raw__=unchanged).modify(
             new=True,
             inc__version=1,
             set__updated_at=now(),

@@ -100,8 +100,7 @@ class Reservation(OutboxDocument):
 
     @classmethod
     def _first(cls, order_id: str, state: str, items: list[Item]) -> Reservation:
-        first = cls(id=order_id, state=state, items=items, attempt=_fresh())
-        return first.save(force_insert=True)
+        return cls(id=order_id, state=state, items=items, attempt=_fresh()).insert()
 
     def _change(
         self,

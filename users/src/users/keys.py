@@ -133,7 +133,7 @@ def _make(number: int, signs_from: datetime) -> None:
         private_pem=pem.decode(),
         public_jwk=jwk,
         signs_from=signs_from,
-    ).save(force_insert=True)
+    ).insert()
     log.info("key.made", kid=jwk["kid"])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kombu import Connection, Producer
 from prometheus_client import Counter
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from . import broker, tracing
@@ -19,6 +20,7 @@ from .metrics import REGISTRY
 from .outbox import OutboxDocument, now
 
 POLL_SECONDS = 0.5
+PAGE = 100  # documents of a kind, whose outboxes are emptied at once
 UNHEARD_SECONDS = 5.0  # how long an event that no queue takes waits before it is tried again
 MEDIA_TYPE = "application/cloudevents+json"
 
@@ -91,47 +93,38 @@ class Relay:
             sent = self.publish_due(producer, returned)
             broker.keep_alive(self.url, connection)
             self.connected = True  # and not before: a broker may take calls but no events
-            if not sent:
+            if sent < PAGE:  # else there may be more
                 self.woken.wait(POLL_SECONDS)
 
     def publish_due(self, producer: Producer, returned: list[Any]) -> int:
-        """Publish all that is due now; the number of events that left."""
-        sent = 0
-        for document in self.documents:
-            collection = document._get_collection()
-            due = {"outbox.due": {"$lte": now()}}
-            for found in collection.find(due, {"outbox": 1}).limit(100):
+        """Publish what is due now, of each kind a page; the number of events that left."""
+        collections = [document._get_collection() for document in self.documents]
+        return sum(self._publish_page(each, producer, returned) for each in collections)
+
+    def _publish_page(self, collection: Collection, producer: Producer, returned: list[Any]) -> int:
+        sent, done, due = 0, [], {"outbox.due": {"$lte": now()}}
+        try:
+            for found in collection.find(due, {"outbox": 1}).limit(PAGE):
                 for waiting in found["outbox"]:
                     if waiting["due"] <= now():
                         with tracing.span("publish", waiting["event"]):
-                            sent += self._send(
-                                producer, returned, collection, found["_id"], waiting
-                            )
+                            left = self._send(producer, returned, waiting)
+                        done.append(self._afterwards(found["_id"], waiting, left))
+                        sent += left
+        finally:
+            if done:  # one write for all of them
+                collection.bulk_write(done, ordered=False)
         return sent
 
-    def _send(
-        self,
-        producer: Producer,
-        returned: list[Any],
-        collection: Collection,
-        pk: str,
-        waiting: dict[str, Any],
-    ) -> int:
+    def _send(self, producer: Producer, returned: list[Any], waiting: dict[str, Any]) -> bool:
+        """Whether it left: it did not, if nobody hears it who must."""
         event, began = waiting["event"], time.perf_counter()
-        here = {"_id": pk, "outbox.id": waiting["id"]}
         try:
             self._publish(producer, returned, event)
         except Unheard:
             FAILURES.labels("unheard").inc()
             log.warning("event.unheard", event_type=event["type"], event_id=event["id"])
-            later = now() + timedelta(seconds=UNHEARD_SECONDS)
-            collection.update_one(here, {"$set": {"outbox.$.due": later}})
-            return 0
-        if broker.is_rabbitmq(self.url) or waiting.get("sent"):
-            collection.update_one({"_id": pk}, {"$pull": {"outbox": {"id": waiting["id"]}}})
-        else:
-            later = now() + timedelta(seconds=broker.RESEND_SECONDS)
-            collection.update_one(here, {"$set": {"outbox.$.due": later, "outbox.$.sent": True}})
+            return False
         PUBLISHED.labels(event["type"]).inc()
         log.info(
             "event.published",
@@ -142,7 +135,18 @@ class Relay:
         )
         if self.on_sent:
             self.on_sent(event)
-        return 1
+        return True
+
+    def _afterwards(self, pk: str, waiting: dict[str, Any], left: bool) -> UpdateOne:
+        """What becomes of an entry of an outbox: it is taken out, or is due again later."""
+        here = {"_id": pk, "outbox.id": waiting["id"]}
+        if not left:
+            later = now() + timedelta(seconds=UNHEARD_SECONDS)
+            return UpdateOne(here, {"$set": {"outbox.$.due": later}})
+        if broker.is_rabbitmq(self.url) or waiting.get("sent"):
+            return UpdateOne({"_id": pk}, {"$pull": {"outbox": {"id": waiting["id"]}}})
+        later = now() + timedelta(seconds=broker.RESEND_SECONDS)
+        return UpdateOne(here, {"$set": {"outbox.$.due": later, "outbox.$.sent": True}})
 
     def _publish(self, producer: Producer, returned: list[Any], event: dict[str, Any]) -> None:
         """Raises what the broker raised (a nack, a lost connection), or Unheard."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import mongoengine as me
 from pymongo.collection import Collection
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import DuplicateKeyError, ServerSelectionTimeoutError
 
 WAIT_MS = 2000  # how long a request waits for a database that is away, before it is a 503
 
@@ -38,6 +38,19 @@ class Document(me.Document):
 
     _indexed: ClassVar[Collection | None] = None  # the collection that has them
     _making: ClassVar[bool] = False
+
+    def insert(self) -> Self:
+        """Save it as a new one. Raises NotUniqueError.
+
+        What mongoengine's save() does besides is for those that were read and changed, which is
+        never done here, and takes twice as long as the database.
+        """
+        self.validate()
+        try:
+            self._get_collection().insert_one(self.to_mongo())
+        except DuplicateKeyError as error:
+            raise me.NotUniqueError(str(error)) from error
+        return self
 
     @classmethod
     def _get_collection(cls) -> Collection[dict[str, Any]]:

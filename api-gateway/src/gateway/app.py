@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Flask, abort, g, request
+from flask import Flask, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import contract, forwarding, health, window
@@ -54,5 +54,3 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _know_call() -> None:
     g.request_id = request.environ[CALL].id
-    if request.environ["PATH_INFO"].startswith("//"):
-        abort(404)  # werkzeug drops all slashes but one, so that //orders would be /orders

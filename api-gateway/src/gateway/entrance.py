@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from flask import Flask, g
@@ -73,16 +72,21 @@ class Entrance:
         return reply.body
 
     def _find(self, call: Call) -> None:
-        if call.path.startswith("//"):
-            return  # werkzeug drops all slashes but one, so that //orders would be /orders
-        with suppress(HTTPException):
+        try:
+            if call.path.startswith("//"):
+                raise NotFound  # werkzeug drops all slashes but one: //orders would be /orders
             rule, call.ids = self._routes.match(call.path, call.method, return_rule=True)
-            call.endpoint, call.route = rule.endpoint, rule.rule
-            call.row = self._rows.get(rule.endpoint) if call.method != "OPTIONS" else None
+        except HTTPException as error:
+            call.lost = error
+            return
+        call.endpoint, call.route = rule.endpoint, rule.rule
+        call.row = self._rows.get(rule.endpoint) if call.method != "OPTIONS" else None
 
     def _reply(self, call: Call) -> Reply:
         try:
             self._limits.count(call)
+            if call.lost:
+                raise call.lost
             return self._pass(call) if call.row else self._page(call)
         except TurnedAway as full:  # at once, and so without Flask
             told = {"Cache-Control": "no-store", "Retry-After": "1"}
@@ -120,7 +124,7 @@ class Entrance:
             return self._upstreams[call.row.service].forward(call)
 
     def _page(self, call: Call) -> Reply:
-        """What Flask answers: a page of the gateway, or that there is none."""
+        """What Flask answers: a page of the gateway."""
         call.environ[CALL], told = call, []
         body = self._pages(call.environ, lambda *answer: told.append(answer))
         return Reply(told[0][0], told[0][1], body)

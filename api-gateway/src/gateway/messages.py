@@ -10,7 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from werkzeug.datastructures import EnvironHeaders
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 from werkzeug.wsgi import ClosingIterator, get_content_length, get_host
 
 from .chassis import tracing
@@ -34,6 +39,7 @@ class Call:
     endpoint: str | None = None  # of Flask; None where nothing is
     route = "-"  # the template of its path
     row: Row | None = None  # None: it is not for a service
+    lost: HTTPException | None = None  # why it is for nobody
     ids: Mapping[str, str] = {}  # in its path
     id = ""  # the request id
     limit: Headers = []  # what its caller is told of how often he may ask

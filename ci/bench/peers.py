@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import first_run
 import stack
@@ -95,8 +96,9 @@ def express(run: Path) -> Iterator[Peer]:
     }
     with ExitStack() as stack_of:
         for name, port in ports.items():
-            server = settings.get(name, {}).get("MONGO_URL", "").rpartition("/")[0]
-            own = {**common, "PORT": str(port), "MONGO_URL": f"{server}/peer_{name}"}
+            store = urlsplit(settings.get(name, {}).get("MONGO_URL", ""))
+            store = store._replace(path=f"/peer_{name}")  # with the same options
+            own = {**common, "PORT": str(port), "MONGO_URL": store.geturl()}
             command = ["node", f"{name}.js"]
             pid = stack_of.enter_context(process(f"peer-{name}", run, command, EXPRESS, own))
         for name, port in ports.items():

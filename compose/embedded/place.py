@@ -92,6 +92,11 @@ def choose_ports(run: Path, gateway: int) -> dict[str, int]:
     return ports
 
 
+# It says it is a replica set, and to look for the others takes time at each call; and after ten
+# thousand writes that could be repeated it goes through all of them at each more.
+EMBEDDED = "directConnection=true&retryWrites=false"
+
+
 def with_database(url: str, name: str) -> str:
     """mongodb://host/?tls=true and orders give mongodb://host/orders?tls=true.
 
@@ -124,8 +129,7 @@ def variables(run: Path, ports: dict[str, int]) -> dict[str, str]:
     for name, port in ports.items():
         values[f"{name}_PORT"] = port
     for name in SERVICES:
-        # directly: it says it is a replica set, and looking for the others takes time at each call
-        store = mongo or f"mongodb://127.0.0.1:{ports[f'{name}-db']}/?directConnection=true"
+        store = mongo or f"mongodb://127.0.0.1:{ports[f'{name}-db']}/?{EMBEDDED}"
         values[f"{name}_URL"] = f"http://127.0.0.1:{ports[name]}"
         values[f"{name}_MONGO_URL"] = with_database(store, name)
     return {f"SHOP_{key.upper().replace('-', '_')}": str(value) for key, value in values.items()}

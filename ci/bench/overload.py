@@ -2,8 +2,8 @@
 
 Finds how much it answers; then asks for half of that, for all of it, for twice that, and for half
 again, at an even pace. Prints what was admitted and refused, how long the admitted took, and how
-soon all was well again. Ends with 1 for errors (any answer but 2xx, 429 and 503, or a refusal that does not say
-when to come back), never for times.
+soon all was well again. Ends with 1 for errors (any answer but 2xx, 429 and 503, or a refusal that
+does not say when to come back), never for times.
 """
 
 from __future__ import annotations

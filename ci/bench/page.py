@@ -30,10 +30,11 @@ goes](profile.md) is a picture.
   checks no stock, takes prices from whoever asks, and confirms no event: it promises less, and is
   measured as it is. What the course leaves slow is not: its reads are `lean`, its lists are
   dropped from the cache by a write, and its connections outlive a pause.
-- **Both** use the same database servers (the embedded SecantusDB, one for each service), the same
-  Redis and the same RabbitMQ, and write their logs to files themselves: the shop a line of JSON
-  from gateway and service, the peer morgan's line from its gateway. The shop counts requests (its
-  limits are raised, not off) and serves its metrics.
+- **Both** use the same database servers (the embedded SecantusDB, one for each service), asked with
+  the same options, the same Redis and the same RabbitMQ, and write their logs to files themselves:
+  the shop a line of JSON from gateway and service, the peer morgan's line from its gateway. The
+  shop counts requests (its limits are raised, not off) and serves its metrics. Its orders are
+  waited for, until the last is sold, before the peer has its turn.
 - **The shop** has two web processes for each service and for the gateway. **The bare view** is a
   constant from Flask under the gateway's own gunicorn settings. **nginx** hands on to the same
   orders service.

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 import requests
 
-from e2e.conftest import Client, Shop
+from e2e.conftest import Client, Shop, eventually
 
 pytest_plugins = ["e2e.conftest"]
 
@@ -29,7 +29,7 @@ class Person(Client):
     """Somebody whose token is never so old that a service may want it refreshed."""
 
     since = 0.0
-    order_id = ""
+    order_id = notification_id = ""
 
     def post(self, *words: str, **options: object) -> requests.Response:
         """The answer, once it is not that too many log in."""
@@ -72,6 +72,14 @@ def add_product(admin: Person) -> str:
     return answer.json()["id"]
 
 
+def first_told(gateway: str, person: Person) -> str:
+    """The id of a person's oldest notification; nothing while there is none."""
+    headers = {"Authorization": person.token()}
+    answer = requests.get(f"{gateway}/notifications", headers=headers, timeout=15)
+    items = answer.json()["items"]
+    return items[-1]["id"] if items else ""
+
+
 @dataclass
 class Target:
     """The services of a shop, and who asks them."""
@@ -112,6 +120,7 @@ def target(shop: Shop) -> Iterator[Target]:
         answer = requests.post(f"{shop.base_url}/orders", json=body, headers=headers, timeout=15)
         assert answer.status_code == 201, answer.text
         person.order_id = answer.json()["id"]
+        person.notification_id = eventually(lambda who=person: first_told(shop.base_url, who))
     target.session.trust_env = False  # never through a proxy
     with target.session:
         yield target

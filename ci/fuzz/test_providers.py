@@ -96,6 +96,8 @@ def inform(case: schemathesis.Case, name: str, target: Target, person: Person) -
         case.path_parameters = {"product_id": add_product(target.people["admin"])}
     elif name in ("get_order", "cancel_order"):
         case.path_parameters = {"order_id": person.order_id}
+    elif name == "read_notification":
+        case.path_parameters = {"notification_id": person.notification_id}
     if not isinstance(case.body, dict):
         return
     if name in ("add_product", "replace_product"):

@@ -1,4 +1,4 @@
-"""A web process over real sockets, in threads and in greenlets: how it stops, whose turn it is."""
+"""A web process over real sockets: how it stops, whose turn it is, in how many pieces it answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -25,9 +26,9 @@ def app(environ, start_response):
         pathlib.Path(name + ".began").touch()
         while not pathlib.Path(name + ".may-end").exists():
             time.sleep(0.01)
-    told = [("Content-Length", "0"), ("Worker", str(os.getpid())), ("Served", str(next(count)))]
+    told = [("Content-Length", "2"), ("Worker", str(os.getpid())), ("Served", str(next(count)))]
     start_response("200 OK", told)
-    return []
+    return [b"ok"]
 """
 
 
@@ -161,3 +162,15 @@ def test_who_asks_on_and_on_keeps_nobody_waiting(web: Web) -> None:
     web.tell_all(signal.SIGCONT)
     with other.getresponse() as answer:
         assert int(answer.headers["Served"]) < 500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of the packets that came")
+@pytest.mark.parametrize("web", ["greenlets"], indirect=True)
+def test_head_and_body_leave_together(web: Web) -> None:
+    caller = web.caller()
+    caller.connect()
+    for answers in range(1, 6):
+        caller.request("GET", "/")
+        assert status_of(caller) == 200
+        told = caller.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+        assert struct.unpack_from("I", told, 152) == (answers,)  # tcpi_data_segs_in

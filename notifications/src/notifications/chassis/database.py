@@ -43,7 +43,7 @@ class Document(me.Document):
         """Save it as a new one. Raises NotUniqueError.
 
         What mongoengine's save() does besides is for those that were read and changed, which is
-        never done here, and takes twice as long as the database.
+        never done here, and costs twice what the driver does.
         """
         self.validate()
         try:

@@ -1,4 +1,4 @@
-"""A web process over real sockets: how it stops, whose turn it is, in how many pieces it answers."""
+"""A web process over real sockets: how it stops, whose turn it is, and how its answers leave."""
 
 from __future__ import annotations
 

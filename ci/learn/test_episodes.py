@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from episodes import ROOT, Episode, episodes
 from shell import Shell, steps
 
+from checkout import copy_to
 from real_servers import free_port
 
 EPISODES = [pytest.param(episode, id=episode.path.stem) for episode in episodes()]
@@ -30,12 +30,7 @@ PARTS = [
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This repository, as a clone would hold it, in a folder of its own."""
     folder = tmp_path_factory.mktemp("course") / "shop"
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    copy_to(folder)
     return folder
 
 

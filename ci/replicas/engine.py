@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from real_servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["compose/compose.yaml", "compose/compose.cluster.yaml", "ci/replicas/test.yaml"]
@@ -40,7 +41,7 @@ class Cluster:
     """Containers of a running cluster, by the names of their services."""
 
     def __init__(self) -> None:
-        port = os.environ.get("GATEWAY_PORT") or str(_free_port())
+        port = os.environ.get("GATEWAY_PORT") or str(free_port())
         self.url = f"http://127.0.0.1:{port}"
         self._environment = {
             "COMPOSE_PROJECT_NAME": "shop-test-cluster",
@@ -117,8 +118,3 @@ class Cluster:
         words = ["bash", "-c", f"mongosh --quiet --norc {url} --file /dev/stdin"]
         said = self.compose("exec", "-T", "mongo", *words, stdin=LOOK % json.dumps(asked))
         return json.loads(said[said.index("{") :])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

@@ -29,7 +29,8 @@ from structlog.testing import capture_logs
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
 from notifications.chassis import broker, health, inbox, process, relay, wake
-from notifications.chassis.inbox import Consumer, Inbox
+from notifications.chassis.consumer import Consumer
+from notifications.chassis.inbox import Inbox
 from notifications.chassis.outbox import OutboxDocument, entry, new_event
 from notifications.chassis.parking import ParkedEvent, redrive
 from notifications.chassis.relay import Relay

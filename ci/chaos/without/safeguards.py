@@ -101,15 +101,15 @@ def _give_back(stock: ModuleType) -> None:
     stock.release_stock = _nothing
 
 
-def _late_acknowledgement(inbox: ModuleType) -> None:
-    handle = inbox.Consumer.on_message
+def _late_acknowledgement(consumer: ModuleType) -> None:
+    handle = consumer.Consumer.on_message
 
     def on_message(self: object, message: object) -> None:
         message.ack()
         message.ack = _nothing
         handle(self, message)
 
-    inbox.Consumer.on_message = on_message
+    consumer.Consumer.on_message = on_message
 
 
 # Each safeguard: the end of the module's name, and what is changed in it.
@@ -124,7 +124,7 @@ SAFEGUARDS: dict[str, tuple[str, Change]] = {
     "answer-again": ("products.stock", _answer_again),
     "parking": (".chassis.parking", _parking),
     "give-back": ("products.stock", _give_back),
-    "late-acknowledgement": (".chassis.inbox", _late_acknowledgement),
+    "late-acknowledgement": (".chassis.consumer", _late_acknowledgement),
 }
 
 

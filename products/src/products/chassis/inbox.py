@@ -1,28 +1,22 @@
-"""The inbox: takes events from the broker, hands each to its handler, and parks what fails."""
+"""The inbox: hands each event that came to its handler, and parks what fails."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import jsonschema_rs
-from kombu import Connection, Message
-from kombu.mixins import ConsumerMixin
 from prometheus_client import Counter
 
-from . import broker, tracing
+from . import tracing
 from .logs import log
 from .metrics import REGISTRY
 from .parking import Parking
 
-PREFETCH = 20
-RETRY_SECONDS = 1
-PERSON_SECONDS = 10  # until it is looked again whether a person has removed what is in the way
 MAX_BYTES = 1_000_000  # more is no event, and would not fit into the database to be parked
 
 Event = dict[str, Any]
@@ -117,77 +111,6 @@ class Inbox:
     def _count_failed(self, kind: str, dead: bool) -> None:
         counter = DEAD if dead else PARKED
         counter.labels(kind if kind in self.handlers else "unknown").inc()
-
-
-class Consumer(ConsumerMixin):
-    """Feeds the inbox from the broker, and stays connected."""
-
-    def __init__(self, url: str, inbox: Inbox, stop: threading.Event) -> None:
-        self.url, self.inbox, self.stop = url, inbox, stop
-        self.connection = broker.connect(url, inbox.service)
-        self.connected = False
-        self.problem = ""  # what keeps it from the broker, where only a person can help
-
-    @property
-    def should_stop(self) -> bool:  # type: ignore[override]
-        return self.stop.is_set()
-
-    def run_until_stopped(self) -> None:
-        """Consume until `stop`, whatever the broker does."""
-        while not self.should_stop:
-            pause = RETRY_SECONDS
-            try:
-                self.run()
-            except broker.DeclaredOtherwise as error:
-                pause = PERSON_SECONDS
-                if self.problem != str(error):  # said once, not at every try
-                    self.problem = str(error)
-                    log.error("consumer.refused", error=self.problem)
-            except Exception as error:  # the edge: nothing may end the consumer but `stop`
-                log.warning("consumer.interrupted", error=repr(error))
-            self.connected = False
-            self.stop.wait(pause)
-
-    def get_consumers(self, consumer_class: Any, channel: Any) -> list[Any]:
-        queue = broker.events_queue(self.url, self.inbox.service, self.inbox.handlers)
-        try:
-            if broker.is_rabbitmq(self.url):
-                broker.dead_queue(self.inbox.service)(channel).declare()
-            return [consumer_class([queue], on_message=self.on_message, prefetch_count=PREFETCH)]
-        except Exception as error:
-            # Kombu would try the same again at once, for ever: it takes a 406 for a lost connection
-            if differs := broker.difference(error):
-                raise differs from error
-            raise
-
-    def on_consume_ready(self, *_: Any, **__: Any) -> None:
-        self.connected, self.problem = True, ""
-        log.info("consumer.ready", queue=f"{self.inbox.service}.events")
-
-    def on_connection_error(self, exc: Exception, interval: float) -> None:
-        self.connected = False
-        log.warning("consumer.disconnected", error=repr(exc), retry_in_s=interval)
-
-    def establish_connection(self) -> Connection:
-        """As Kombu's, but looks again every two seconds at most and not every thirty."""
-        connection = self.create_connection()
-        return connection.ensure_connection(
-            self.on_connection_error, max_retries=1, interval_start=0.2, interval_max=2
-        )
-
-    def on_message(self, message: Message) -> None:
-        body = message.body
-        raw = body.encode() if isinstance(body, str) else bytes(body)
-        while not self.should_stop:
-            try:
-                self.inbox.take(raw, message.headers.get(tracing.HEADER))
-            except Exception as error:  # the database is away: keep the message and wait for it
-                log.error("inbox.waiting", error=repr(error))
-                self.stop.wait(1)
-                message.channel.connection.client.heartbeat_check()
-            else:
-                message.ack()
-                return
 
 
 def _read(body: bytes) -> tuple[Event, str]:

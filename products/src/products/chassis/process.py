@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import backlog, beat, health, metrics, wake
+from .consumer import Consumer
 from .environment import Address
-from .inbox import Consumer, Inbox
+from .inbox import Inbox
 from .logs import log
 from .relay import Relay
 

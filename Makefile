@@ -49,7 +49,7 @@ test-mongo: ## every test of every service and the story on MongoDB 8, RabbitMQ 
 	@$(PYTHON) ci/real_servers.py --mongo $(PYTHON) ci/test.py $(ARGS)
 
 test-compose: ## the end-to-end tests on the containers of compose.yaml; needs Docker
-	@$(SHOP) install ci
+	@$(SHOP) install $(SERVICES) ci
 	@test -d compose/secrets || $(PYTHON) compose/make_secrets.py
 	@$(TOOLS)/python ci/compose_story.py $(ARGS)
 

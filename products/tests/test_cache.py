@@ -167,6 +167,12 @@ def test_the_same_question_asked_otherwise_is_one_answer(client, add, asked):
     assert len(asked) == 1
 
 
+def test_what_is_asked_for_by_ids_is_not_kept(client, add, asked):
+    path = f"/products?id={add()['id']}"
+    assert client.get(path).json == client.get(path).json
+    assert len(asked) == 2
+
+
 def test_those_who_wait_for_an_answer_that_fails_make_their_own(cache, kitchen):
     started, fail = threading.Event(), threading.Event()
 

@@ -45,6 +45,22 @@ goes](profile.md) is a picture.
   row.
 """
 
+WHY = """## Why some are not met
+
+- **Orders** (accepted, and in the mixed load). For an order the shop writes twelve times and reads
+  some twenty times, in three databases with indexes; the peer writes one document, and nothing
+  finds it but its id. Half of an order's time is the embedded databases', [each write one to seven
+  milliseconds of a core](../explanation/embedded-parts.md). What MongoDB would make of it is not
+  known yet.
+- **An order's read.** The database has the same part in it on both sides, and leaves too little
+  to both for one side to be half as fast again.
+- **The time to the confirmation** is about 40 ms when nothing else is asked. At 20 orders a second
+  both cores are nearly full, with the load and six servers beside the shop.
+- **What the gateway keeps, and what it costs.** More than half of that is gunicorn's reading and
+  writing of HTTP. A server of our own would be faster, and [is not worth
+  it](../adr/0024-gunicorn-reads-http.md).
+"""
+
 
 def machine(run: Path) -> dict[str, str]:
     """What was measured on: the processor and what runs, with versions."""
@@ -88,6 +104,7 @@ def page(rows: list[dict]) -> str:
             f"| {row['title']} | {v.what} | {v.goal} | {v.measured} | {_met(v)} | {row['date']} |\n"
             for row, v in goals
         ),
+        WHY,
         *(_section(row) for row in rows),
     ]
     return "\n".join(parts)

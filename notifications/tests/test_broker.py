@@ -28,7 +28,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from structlog.testing import capture_logs
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
-from notifications.chassis import broker, health, inbox, process, relay, wake
+from notifications.chassis import broker, consumer, health, process, relay, wake
 from notifications.chassis.consumer import Consumer
 from notifications.chassis.inbox import Inbox
 from notifications.chassis.outbox import OutboxDocument, entry, new_event
@@ -239,7 +239,7 @@ def test_a_queue_with_other_arguments_is_told_with_the_way_out(post, client, mon
     tries: list[Exception] = []
     find = broker.difference
     monkeypatch.setattr(broker, "difference", lambda error: tries.append(error) or find(error))
-    monkeypatch.setattr(inbox, "PERSON_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "PERSON_SECONDS", 0.05)
     monkeypatch.setattr(relay, "UNHEARD_SECONDS", 0.1)
     queue = f"{post.name}.events"
     with capture_logs() as said, broker.connect(post.url, post.name) as connection:

@@ -393,6 +393,29 @@ def test_a_message_is_kept_while_the_database_is_away(post, monkeypatch):
     assert ParkedEvent.objects.count() == 0
 
 
+@ON_RABBITMQ
+def test_what_is_in_hand_outlasts_many_heartbeats_without_a_database(post, monkeypatch):
+    """Each time that the broker gave up the connection, it would count one more delivery."""
+    monkeypatch.setattr(broker, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(consumer, "RETRY_SECONDS", 0.1)
+    pk, tries = str(uuid.uuid4()), iter(range(50))  # five seconds and more
+    told = [new_event("post", post.sent, pk, n, {}) for n in range(1, consumer.PREFETCH + 11)]
+    with capture_logs() as said, post.at_work():
+        wait_until(is_connected)
+        take = post.inbox.take
+
+        def take_or_wait(body: bytes, traceparent: object) -> None:
+            if next(tries, None) is not None:
+                raise ServerSelectionTimeoutError("nobody there")
+            take(body, traceparent)
+
+        monkeypatch.setattr(post.inbox, "take", take_or_wait)
+        Parcel(id=pk, outbox=[entry(event) for event in told]).save()
+        wait_until(lambda: len(post.got) >= len(told))
+    assert post.got == told  # each once, and in their order
+    assert len([line for line in said if line["event"] == "consumer.ready"]) == 1
+
+
 POISONS = {
     "not JSON": b"{",
     "not UTF-8": b'{"id": "\xff"}',

@@ -87,8 +87,9 @@ def keep_alive(url: str, connection: Connection) -> None:
         with suppress(TimeoutError):
             connection.drain_events(timeout=0.001)  # heartbeats count only when they are read
         connection.heartbeat_check()
-    else:
-        connection.default_channel.client.ping()
+    else:  # not by the channel's own client: a consumer's waits for messages in its own way
+        with connection.default_channel.conn_or_acquire() as client:
+            client.ping()
 
 
 def dead_queue(service: str) -> Queue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Any
 
 from kombu import Connection, Message
@@ -23,6 +24,7 @@ class Consumer(ConsumerMixin):
     def __init__(self, url: str, inbox: Inbox, stop: threading.Event) -> None:
         self.url, self.inbox, self.stop = url, inbox, stop
         self.connection = broker.connect(url, inbox.service)
+        self.in_hand: deque[Message] = deque()  # PREFETCH at most: the broker sends no more
         self.connected = False
         self.problem = ""  # what keeps it from the broker, where only a person can help
 
@@ -74,6 +76,17 @@ class Consumer(ConsumerMixin):
         )
 
     def on_message(self, message: Message) -> None:
+        self.in_hand.append(message)
+        if len(self.in_hand) > 1:  # it came while one before it waits: each in its turn
+            return
+        try:
+            while self.in_hand and not self.should_stop:
+                self._handle(self.in_hand[0])
+                self.in_hand.popleft()
+        finally:
+            self.in_hand.clear()  # those that are left come again
+
+    def _handle(self, message: Message) -> None:
         body = message.body
         raw = body.encode() if isinstance(body, str) else bytes(body)
         while not self.should_stop:
@@ -81,8 +94,10 @@ class Consumer(ConsumerMixin):
                 self.inbox.take(raw, message.headers.get(tracing.HEADER))
             except Exception as error:  # the database is away: keep the message and wait for it
                 log.error("inbox.waiting", error=repr(error))
-                self.stop.wait(1)
-                message.channel.connection.client.heartbeat_check()
+                self.stop.wait(RETRY_SECONDS)
+                # Heartbeats that nobody reads end the connection, and all that is in hand counts as
+                # delivered once more: 20 times, and RabbitMQ takes it for dead.
+                broker.keep_alive(self.url, message.channel.connection.client)
             else:
                 message.ack()
                 return

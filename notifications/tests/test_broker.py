@@ -24,7 +24,8 @@ import redis
 from amqp.exceptions import NotFound, PreconditionFailed
 from flask import Flask
 from kombu import Exchange, Queue
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 from structlog.testing import capture_logs
 
 from conftest import NOWHERE, forget_queues, free_port, publish_to, wait_until
@@ -200,6 +201,32 @@ def test_the_facts_of_one_document_arrive_in_their_order(post):
         Parcel(id=pk, outbox=[entry(event) for event in told]).save()
         wait_until(lambda: len(post.got) == 30)
     assert [event["sequence"] for event in post.got] == list(range(1, 31))
+
+
+def test_a_database_that_refuses_writes_does_not_have_everything_published_again(post, monkeypatch):
+    """As when its disk is full: what was published cannot be taken out."""
+    write, refuses = Collection.bulk_write, threading.Event()
+
+    def write_or_refuse(collection: Collection, *args: Any, **options: Any) -> Any:
+        if refuses.is_set():
+            raise OperationFailure("out of disk space", 14031)
+        return write(collection, *args, **options)
+
+    monkeypatch.setattr(Collection, "bulk_write", write_or_refuse)
+    with capture_logs() as said, post.at_work():
+
+        def lines(what: str) -> int:
+            return sum(line["event"] == what for line in said)
+
+        wait_until(is_connected)
+        refuses.set()
+        events = [new_event("post", post.sent, str(n), 1, {}) for n in range(20)]
+        Parcel.objects.insert([Parcel(id=each["id"], outbox=[entry(each)]) for each in events])
+        wait_until(lambda: lines("relay.interrupted") >= 4)
+        tries, published = lines("relay.interrupted"), lines("event.published")
+        refuses.clear()
+        wait_until(lambda: post.got_ids() == {event["id"] for event in events})
+    assert published <= len(events) + tries
 
 
 def test_an_event_nobody_hears_leaves_if_nobody_must(post):

@@ -21,6 +21,7 @@ from .outbox import OutboxDocument, now
 
 POLL_SECONDS = 0.5
 PAGE = 100  # documents of a kind, whose outboxes are emptied at once
+TRIAL = 1  # as many after a failure: what cannot be taken out is published again at each try
 UNHEARD_SECONDS = 5.0  # how long an event that no queue takes waits before it is tried again
 MEDIA_TYPE = "application/cloudevents+json"
 
@@ -90,21 +91,24 @@ class Relay:
             producer.channel.events["basic_return"].add(lambda *args: returned.append(args))
         while not stop.is_set():
             self.woken.clear()
-            sent = self.publish_due(producer, returned)
+            page = PAGE if self.connected else TRIAL
+            sent = self.publish_due(producer, returned, page)
             broker.keep_alive(self.url, connection)
             self.connected = True  # and not before: a broker may take calls but no events
-            if sent < PAGE:  # else there may be more
+            if sent < page:  # else there may be more
                 self.woken.wait(POLL_SECONDS)
 
-    def publish_due(self, producer: Producer, returned: list[Any]) -> int:
+    def publish_due(self, producer: Producer, returned: list[Any], page: int = PAGE) -> int:
         """Publish what is due now, of each kind a page; the number of events that left."""
         collections = [document._get_collection() for document in self.documents]
-        return sum(self._publish_page(each, producer, returned) for each in collections)
+        return sum(self._publish_page(each, producer, returned, page) for each in collections)
 
-    def _publish_page(self, collection: Collection, producer: Producer, returned: list[Any]) -> int:
+    def _publish_page(
+        self, collection: Collection, producer: Producer, returned: list[Any], page: int
+    ) -> int:
         sent, done, due = 0, [], {"outbox.due": {"$lte": now()}}
         try:
-            for found in collection.find(due, {"outbox": 1}).limit(PAGE):
+            for found in collection.find(due, {"outbox": 1}).limit(page):
                 for waiting in found["outbox"]:
                     if waiting["due"] <= now():
                         with tracing.span("publish", waiting["event"]):

@@ -9,17 +9,21 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from kombu import Connection, Queue
 
 from conftest import wait_for
-from products import events, worker
+from products import events, stock, worker
+from products.cache import VERSION
 from products.chassis import broker
 from products.chassis.outbox import new_event
 from products.chassis.parking import ParkedEvent
 from products.models import Product
-from products.reservations import Reservation
+from products.reservations import Item, Reservation
 
 
 def test_hears_what_its_contract_says():
@@ -49,6 +53,43 @@ def test_a_confirmation_that_comes_to_nothing_is_parked_and_blocks_nobody(inbox,
     assert inbox.retry_due() == 1
     assert shop.counts(mug) == (8, 0, 2, 0)
     assert ParkedEvent.objects.count() == 0
+
+
+@pytest.fixture
+def tidy_up(settings, monkeypatch) -> Callable[[], None]:
+    """Does once what the worker does now and then; whoever is still at it is taken for dead."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(worker.process, "run", lambda **what: given.update(what))
+    monkeypatch.setattr(stock, "STALE_SECONDS", 0)
+    monkeypatch.setattr(stock, "LEASE_SECONDS", 0)
+    worker.work(settings)
+
+    def run() -> None:
+        for task in given["tasks"]:
+            task.run()
+
+    return run
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_what_the_sweep_moves_is_seen_by_the_very_next_read(client, add, tidy_up, decided):
+    pk = add(stock=5)["id"]
+    begun = Reservation.begin("o", [Item(product_id=pk, quantity=3)])
+    assert Product.hold(pk, "o", begun.attempt, 3, "stock")
+    if decided:
+        begun.reject([])  # and here the worker died
+    before = client.get(f"/products/{pk}")
+    tidy_up()
+    after, product = client.get(f"/products/{pk}"), Product.objects.get(id=pk)
+    assert after.headers["ETag"] == f'"{product.version}"' != before.headers["ETag"]
+    assert after.json["stock"] == product.stock == (5 if decided else 2)
+
+
+def test_a_sweep_that_moves_nothing_lets_the_kept_answers_count(shop, product, cache, tidy_up):
+    shop.place("o", **{product(): 3})  # its confirmation is still to come
+    before = cache.store.get(VERSION)
+    tidy_up()
+    assert cache.store.get(VERSION) == before is not None
 
 
 def test_the_process_reserves_tells_and_stops_when_asked(settings, product, tmp_path):

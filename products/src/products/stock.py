@@ -9,7 +9,7 @@ run twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,8 +84,11 @@ def release_stock(order_id: str) -> None:
     _settle_open(reservation)
 
 
-def sweep(at: datetime | None = None) -> None:
-    """Finish what died halfway, and bring home the units it left on the way."""
+def sweep(at: datetime | None = None, moved: Callable[[], None] = lambda: None) -> None:
+    """Finish what died halfway, and bring home the units it left on the way.
+
+    `moved` is called whenever units may have moved.
+    """
     since = (at or now()) - timedelta(seconds=STALE_SECONDS)
     for reservation in Reservation.unfinished(since):
         try:
@@ -93,9 +96,11 @@ def sweep(at: datetime | None = None) -> None:
             finish(_take_over(reservation))
         except Busy:
             log.warning("stock.unfinished", order_id=reservation.id)
+        finally:  # also when it failed: a write whose answer was lost may have happened
+            moved()
     for product in Product.objects(moves__at__lte=since).only("id", "moves"):
         stale = [move.order_id for move in product.moves if move.at <= since]
-        _bring_home([product], stale)
+        _bring_home([product], stale, moved)
 
 
 def _reserve(reservation: Reservation) -> None:
@@ -193,7 +198,9 @@ def _settle_open(reservation: Reservation) -> None:
         _bring_home(Product.objects(id__in=ids).only("id", "moves"), [reservation.id])
 
 
-def _bring_home(products: Iterable[Product], order_ids: list[str]) -> None:
+def _bring_home(
+    products: Iterable[Product], order_ids: list[str], moved: Callable[[], None] = lambda: None
+) -> None:
     """Settle the open moves of some orders to where their reservations say."""
     open_moves = [(p.id, move) for p in products for move in p.moves if move.order_id in order_ids]
     if not open_moves:
@@ -204,7 +211,10 @@ def _bring_home(products: Iterable[Product], order_ids: list[str]) -> None:
         reservation = reservations.get(move.order_id)
         target = reservation.place_of(move) if reservation else move.source
         if target:
-            Product.settle(product_id, move.order_id, move.attempt, move.quantity, target)
+            try:
+                Product.settle(product_id, move.order_id, move.attempt, move.quantity, target)
+            finally:
+                moved()
 
 
 def _items(wanted: Iterable[Mapping[str, Any]]) -> list[Item]:

@@ -76,7 +76,7 @@ def work(settings: Settings) -> None:
         metrics_bind=settings.metrics_bind,
         inbox=make_inbox(settings, cache),
         tasks=[
-            process.Task(stock.sweep, SWEEP_SECONDS),
+            process.Task(lambda: stock.sweep(moved=cache.forget), SWEEP_SECONDS),
             process.Task(cache.repay, 1.0),
             process.Task(session_news.forget_old, session_news.FORGET_SECONDS),
         ],

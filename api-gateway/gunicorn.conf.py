@@ -18,6 +18,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 worker_class = Worker
 timeout = 30
 limit_request_line = 8190  # bytes; a question for fifty products is long
+limit_request_fields = 90  # services take a hundred, and some are added here
 graceful_timeout = 20
 keepalive = 75
 logger_class = Quiet

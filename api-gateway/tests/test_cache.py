@@ -197,6 +197,44 @@ def test_what_is_not_for_all_is_not_kept(
     assert services["products"].reached == 3
 
 
+def test_nobody_waits_for_another_where_nothing_is_kept(
+    gateways: list[FlaskClient], services: dict[str, Service], ware: Ware
+) -> None:
+    many, together = 8, Barrier(8)
+    services["products"].answers["/products"] = lambda handler: handler.tell("x" * cache.LARGEST)
+    assert stock(gateways[0]) == 0
+    assert gateways[0].get("/products").status_code == 200
+    services["products"].answers["/products"] = lambda handler: (
+        together.wait(20),  # until the last has reached the service
+        handler.tell("x" * cache.LARGEST),
+    )
+    with ThreadPoolExecutor(many) as people:
+        asked = [people.submit(gateways[n % 2].get, "/products") for n in range(many)]
+        assert {each.result().status_code for each in asked} == {200}
+    assert stock(gateways[1]) == 0
+    assert ware.told == 1  # and what is kept of others still is
+
+
+def test_what_was_answered_where_nothing_was_kept_is_followed_by_nothing_older(
+    gateways: list[FlaskClient], services: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is asked for another asks alone, in whose answer, an older one, is kept."""
+    monkeypatch.setattr(cache, "ALONE", 0.05)
+    answers = services["products"].answers
+    answers["/products/1"] = lambda handler: handler.tell({"stock": 0})
+    assert stock(gateways[0]) == 0
+
+    def slowly(handler: Handler) -> None:
+        answers["/products/1"] = lambda handler: handler.tell({"stock": 1}, Cache_Control=SHARED)
+        time.sleep(0.1)
+        assert stock(gateways[1]) == 1
+        answers["/products/1"] = lambda handler: handler.tell({"stock": 2}, Cache_Control=SHARED)
+        handler.tell({"stock": 2})
+
+    answers["/products/1"] = slowly
+    assert [stock(gateway) for gateway in gateways] == [2, 2]
+
+
 def test_nothing_of_who_asks_first_reaches_the_service_or_the_others(
     gateways: list[FlaskClient], services: dict[str, Service]
 ) -> None:
@@ -208,8 +246,8 @@ def test_nothing_of_who_asks_first_reaches_the_service_or_the_others(
 
 
 def test_who_has_it_already_is_told_so(gateways: list[FlaskClient], ware: Ware) -> None:
-    for gateway in gateways:  # one asks the service, the other does not
-        answer = gateway.get("/products/1", headers={"If-None-Match": '"0"'})
+    for gateway, tag in zip(gateways, ['"0"', 'W/"0"'], strict=True):  # one asks, one does not
+        answer = gateway.get("/products/1", headers={"If-None-Match": tag})
         assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", '"0"')
         assert gateway.head("/products/1").headers["Content-Length"] == "12"
     assert ware.told == 1
@@ -242,6 +280,31 @@ def test_what_others_kept_while_redis_was_away_is_not_read_after_what_was_newer(
         patch.setattr(Store, "insist", lambda *_: None)
         assert stock(gateways[0]) == 1
     assert stock(gateways[0]) == 1
+
+
+def test_of_two_changes_the_one_that_could_not_be_told_is_not_forgotten(
+    gateways: list[FlaskClient],
+    ware: Ware,
+    bearer: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second comes while the first is told to Redis, and is not."""
+    insist = Store.insist
+
+    def then_fail(store: Store, *command: Any) -> Any:
+        if command[0] != "SET":
+            return insist(store, *command)
+        monkeypatch.setattr(Store, "insist", insist)
+        told = insist(store, *command)
+        assert stock(gateways[1]) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "insist", lambda *_: None)
+            gateways[0].patch("/products/1", headers=bearer)
+        return told
+
+    monkeypatch.setattr(Store, "insist", then_fail)
+    gateways[0].patch("/products/1", headers=bearer)
+    assert stock(gateways[0]) == 2
 
 
 def test_what_could_not_be_forgotten_is_forgotten_before_the_next_read(

@@ -26,9 +26,16 @@ def app(environ, start_response):
         pathlib.Path(name + ".began").touch()
         while not pathlib.Path(name + ".may-end").exists():
             time.sleep(0.01)
-    told = [("Content-Length", "2"), ("Worker", str(os.getpid())), ("Served", str(next(count)))]
+    body = bytes(8_000_000) if name == "much" else b"ok"
+    told = [("Content-Length", str(len(body)))]
+    told += [("Worker", str(os.getpid())), ("Served", str(next(count)))]
     start_response("200 OK", told)
-    return [b"ok"]
+    return [body]
+"""
+CONF = """
+from orders.chassis import serving_greenlets
+
+serving_greenlets.PIECE_SECONDS = 0.5
 """
 
 
@@ -53,9 +60,10 @@ class Web:
             self.port = free.getsockname()[1]
         self.folder, self.callers = folder, []
         (folder / "slow.py").write_text(APP)
+        (folder / "conf.py").write_text(CONF)
         words = ["-k", f"orders.chassis.serving_{kind}.Worker", "--threads", "4"]
         words += ["--keep-alive", "90", "--graceful-timeout", "90", "--no-control-socket"]
-        words += ["-b", f"127.0.0.1:{self.port}", "slow:app"]
+        words += ["-c", "conf.py", "-b", f"127.0.0.1:{self.port}", "slow:app"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *words],
             cwd=folder,
@@ -174,3 +182,27 @@ def test_head_and_body_leave_together(web: Web) -> None:
         assert status_of(caller) == 200
         told = caller.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
         assert struct.unpack_from("I", told, 152) == (answers,)  # tcpi_data_segs_in
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the other end")
+@pytest.mark.parametrize("web", ["greenlets"], indirect=True)
+def test_who_takes_nothing_of_an_answer_is_not_waited_for(web: Web) -> None:
+    (web.folder / "much.may-end").touch()
+    taker = web.caller()
+    taker.request("GET", "/much")
+    assert status_of(taker) == 200
+    with socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(("127.0.0.1", web.port))
+        idle.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait(lambda: not established(web.port, idle.getsockname()[1]))
+
+
+def established(*ports: int) -> bool:
+    """Whether the server's end of this connection is still there."""
+    ends = [f":{port:04X}" for port in ports]
+    lines = [line.split()[1:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        mine.endswith(ends[0]) and theirs.endswith(ends[1]) and state == "01"
+        for mine, theirs, state in lines
+    )

@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     cache, door = Cache(store), Door(upstreams, settings.upstream_connections)
     app.extensions.update(upstreams=upstreams, cache=cache, door=door)
     limits, cors = Limits(settings, store), Cors(app, settings.cors_origins)
-    Entrance(app, upstreams, cache, door, limits, cors)
+    Entrance(app, upstreams, cache, door, limits, cors, settings.client_timeout)
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies

@@ -11,18 +11,25 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import Counter
 from werkzeug.datastructures import RequestCacheControl, ResponseCacheControl
-from werkzeug.http import parse_cache_control_header, parse_etags, remove_entity_headers
+from werkzeug.http import (
+    parse_cache_control_header,
+    parse_etags,
+    remove_entity_headers,
+    unquote_etag,
+)
 
 from .chassis.metrics import REGISTRY
 from .messages import Call, Reply
 from .store import Store
 
 ALONE = 1.0  # seconds that somebody has to ask the service alone, and others wait for him
+LARGEST = 64 * 1024  # bytes of an answer that is kept
 
 # Keeps an answer if nobody else can have asked meanwhile: the lock is still held, and is of the
 # version that counts. KEYS: lock, version, answer. ARGV: who holds the lock, the version, the
@@ -49,7 +56,7 @@ class Cache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._owed: set[str] = set()  # services whose version is to be made anew first of all
+        self._owed: dict[str, int] = defaultdict(int)  # how often a version must be made anew first
 
     def answer(self, call: Call, ask: Callable[[], Reply]) -> Reply:
         """The answer to a GET or HEAD: the kept one if it still counts, else what `ask` brings.
@@ -58,9 +65,9 @@ class Cache:
         """
         reply = self._answer(call, ask)
         known = call.header("If-None-Match")
-        if known and reply.code == 200 and reply.is_whole:
+        if known and reply.code == 200:
             tag = next((text for name, text in reply.headers if name.lower() == "etag"), "")
-            if parse_etags(known).contains_raw(tag):
+            if tag and parse_etags(known).contains_weak(unquote_etag(tag)[0]):
                 reply = Reply("304 Not Modified", reply.headers, [])
                 remove_entity_headers(reply.headers)
         if call.method == "HEAD":
@@ -76,8 +83,11 @@ class Cache:
             version, kept = self._look(service, target)
             if version is None:
                 READS.labels("away").inc()
-                self._owed.add(service)  # what others keep meanwhile may be older than this
+                self._owed[service] += 1  # what others keep meanwhile may be older than this
                 return ask()
+            if kept == b"":  # a mark: what is answered here is not kept, so nobody waits for it
+                READS.labels("miss").inc()
+                return self._ask_too(service, target, version, ask)
             if kept is not None:
                 _HITS.inc()
                 return _unpacked(kept)
@@ -92,7 +102,7 @@ class Cache:
 
     def forget(self, service: str) -> None:
         """Let no kept answer of a service count any more: after every change of it."""
-        self._owed.add(service)
+        self._owed[service] += 1
         self._renew(service, self._store.insist)
 
     def _ask_alone(
@@ -103,18 +113,30 @@ class Cache:
         held: tuple[bytes, bytes],
         ask: Callable[[], Reply],
     ) -> Reply:
-        seconds = 0
+        seconds, (me, version) = 0, held
         try:
             response = ask()
             seconds = _shared_for(response)
+            if not seconds:  # a mark for who comes next
+                self._store.ask("SET", _kept(service, target), version, "PX", int(ALONE * 1000))
         finally:
             if not seconds:
                 self._store.ask("DEL", lock)  # the others do not wait for nothing
         if seconds:
             keys = lock, _version(service), _kept(service, target)
-            told = *held, _packed(response), int((seconds - ALONE) * 1000)
+            told = me, version, _packed(response), int((seconds - ALONE) * 1000)
             if not self._store.ask("EVAL", _KEEP, len(keys), *keys, *told):
                 self.forget(service)  # another may have asked, and who came first is not known
+        return response
+
+    def _ask_too(
+        self, service: str, target: str, version: bytes, ask: Callable[[], Reply]
+    ) -> Reply:
+        response = ask()
+        stays = () if _shared_for(response) else ("PX", int(ALONE * 1000))
+        # Once the mark is gone, somebody may keep, or ask alone for, what is older than this.
+        if self._store.ask("GETEX", _kept(service, target), *stays) != version:
+            self.forget(service)
         return response
 
     def _ask_beside(self, service: str, ask: Callable[[], Reply]) -> Reply:
@@ -125,7 +147,7 @@ class Cache:
 
     def _look(self, service: str, target: str) -> tuple[bytes | None, bytes | None]:
         """The version that counts, None while Redis is away; and the answer kept under it."""
-        if service in self._owed and not self._renew(service, self._store.ask):
+        if self._owed[service] and not self._renew(service, self._store.ask):
             return None, None
         name = _version(service)
         if (found := self._store.ask("MGET", name, _kept(service, target))) is None:
@@ -139,8 +161,10 @@ class Cache:
         return version, kept[len(version) :]
 
     def _renew(self, service: str, ask: Callable[..., Any]) -> bool:
-        if done := bool(ask("SET", _version(service), _unique())):
-            self._owed.discard(service)
+        owed = self._owed[service]
+        done = bool(ask("SET", _version(service), _unique()))
+        if done and self._owed[service] == owed:  # nobody has come to owe more meanwhile
+            self._owed[service] = 0
         return done
 
 
@@ -159,7 +183,7 @@ def _is_for_new_ones(call: Call) -> bool:
 
 def _shared_for(reply: Reply) -> int:
     """How many seconds an answer may be kept for others."""
-    if reply.code != 200 or not reply.is_whole:
+    if reply.code != 200 or sum(map(len, reply.body)) > LARGEST:
         return 0
     said = {name.lower(): text for name, text in reply.headers}
     told = parse_cache_control_header(said.get("cache-control"), cls=ResponseCacheControl)

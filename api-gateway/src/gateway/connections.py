@@ -1,4 +1,4 @@
-"""HTTP/1.1 with one service, over connections that are kept; answers come as they are, in pieces.
+"""HTTP/1.1 with one service, over connections that are kept; answers come as they are.
 
 The parser is llhttp, that of Node.js (httptools). All else a client library does for its callers,
 such as redirects, cookies and decoding, would only have to be undone here.
@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -21,7 +21,8 @@ CONNECT_SECONDS = 2.0
 # seconds more (gunicorn's STOP_KEEPALIVE_LINGER), and what is sent into a closing one is lost.
 IDLE_SECONDS = 1.0
 KEPT_SECONDS = 60.0  # nor is it at this age, so that a copy of the service that came later has work
-PIECE = 64 * 1024  # bytes that are held at once
+PIECE = 64 * 1024  # bytes that are taken at once
+LONGEST = 8 << 20  # bytes of an answer: a hundred orders of fifty items may be 5 MB
 
 
 class Unreachable(Exception):
@@ -56,24 +57,21 @@ class Connections:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: Iterator[bytes] | None,
+        body: bytes,
         seconds: float,
         *,
         fresh: bool = False,
     ) -> Answer:
         """The answer, its body still to come. `seconds` of silence are waited for.
 
-        A body without Content-Length is sent in chunks. Raises Unreachable, Silent, Broken, and
-        what reading the body raises; `fresh` takes no kept connection.
+        Raises Unreachable, Silent and Broken; `fresh` takes no kept connection.
         """
         connection = (None if fresh else self._take()) or self._connect()
         try:
             connection.socket.settimeout(seconds)
-            chunked = body is not None and "Content-Length" not in headers
-            framing = {"Transfer-Encoding": "chunked"} if chunked else {}
-            connection.send(_head(method, target, {"Host": self._name, **headers, **framing}))
-            if body is not None:
-                connection.send_body(body, chunked)
+            head = _head(method, target, {"Host": self._name, **headers})
+            with suppress(Broken):  # it may have heard enough: then its answer says so
+                connection.send(head + body)
             return Answer(self, connection, method)
         except BaseException as error:
             connection.socket.close()
@@ -146,17 +144,6 @@ class _Connection:
         except OSError as error:
             raise Broken(repr(error)) from error
 
-    def send_body(self, pieces: Iterator[bytes], chunked: bool) -> None:
-        """Send it whole, unless the service has heard enough: then its answer says so."""
-        for piece in pieces:
-            try:
-                self.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            except Broken:
-                return
-        if chunked:
-            with suppress(Broken):
-                self.send(b"0\r\n\r\n")
-
     def receive(self) -> bytes:
         try:
             data = self.socket.recv(PIECE)
@@ -177,7 +164,8 @@ class Answer:
     def __init__(self, pool: Connections, connection: _Connection, method: str) -> None:
         self._pool, self._connection, self._method = pool, connection, method
         self._parser = HttpResponseParser(self)
-        self._come: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
+        self._come = 0  # bytes of the body
         self._begin()
         while not self._headed:
             self._feed()
@@ -185,21 +173,20 @@ class Answer:
     def _begin(self) -> None:
         self.reason, self.headers, self._headed, self._whole = "", [], False, False
 
-    def pieces(self) -> Iterator[bytes]:
-        """The body, as it comes. Raises Silent and Broken."""
-        while True:
-            while self._come:
-                yield self._come.popleft()
-            if self._whole:
-                return
+    def read(self) -> bytes:
+        """The body, whole. Raises Silent and Broken, also for one of more bytes than LONGEST."""
+        while not self._whole and self._come <= LONGEST:
             self._feed()
+        if self._come > LONGEST:
+            raise Broken("answers more than can be held")
+        return b"".join(self._pieces)
 
     def close(self) -> None:
         """Give the connection back; one whose answer was not read to its end is closed."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._whole and not self._come and self._reusable:
+        if self._whole and self._reusable:
             self._pool.give_back(connection)
         else:
             connection.socket.close()
@@ -239,7 +226,8 @@ class Answer:
 
     def on_body(self, piece: bytes) -> None:
         if not (self._whole or self.length == 0):
-            self._come.append(piece)
+            self._pieces.append(piece)
+            self._come += len(piece)
 
     def on_message_begin(self) -> None:
         if self._headed:

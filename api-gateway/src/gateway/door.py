@@ -37,7 +37,7 @@ class Door:
 
     @contextmanager
     def place(self, service: str) -> Iterator[None]:
-        """A place for one request, until the head of its answer is here; raises TurnedAway."""
+        """A place for one request, until its answer is here; raises TurnedAway."""
         with self._lock:
             if self._inside[service] >= self._most:
                 REFUSED.labels(service).inc()
@@ -45,6 +45,6 @@ class Door:
             self._inside[service] += 1
         try:
             yield
-        finally:  # what is streamed from here on, the breaker bounds
+        finally:
             with self._lock:
                 self._inside[service] -= 1

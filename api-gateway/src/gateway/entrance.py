@@ -48,9 +48,10 @@ class Entrance:
         door: Door,
         limits: Limits,
         cors: Cors,
+        client_timeout: float,
     ) -> None:
         self._upstreams, self._cache, self._door = upstreams, cache, door
-        self._limits, self._cors = limits, cors
+        self._limits, self._cors, self._client_timeout = limits, cors, client_timeout
         for row in TABLE:  # what is answered past it, it tells the methods of
             app.add_url_rule(row.path, row.name, methods=row.methods)
         self._rows = {row.name: row for row in TABLE}
@@ -120,6 +121,7 @@ class Entrance:
                 auth.verify()
 
     def _forward(self, call: Call) -> Reply:
+        call.read_body(self._client_timeout)
         with self._door.place(call.row.service):
             return self._upstreams[call.row.service].forward(call)
 

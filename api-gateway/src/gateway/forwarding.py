@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 
-from werkzeug.wsgi import ClosingIterator
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from . import messages
 from .chassis.breaker import Breaker, Refused
@@ -14,7 +13,8 @@ from .connections import Answer, Broken, Connections, Silent, Unanswered, Unreac
 from .messages import Call, Reply
 from .settings import Settings
 
-REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}  # without harm
+REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}  # without harm; a POST is never sent twice
+LONGEST_FIELD = 8190  # bytes; services take no longer ones, and fields sent twice come as one
 
 
 class ServiceAway(Exception):
@@ -47,17 +47,13 @@ class Upstream:
     def forward(self, call: Call) -> Reply:
         """The answer of the service to a call; to one that is shared, what all get.
 
-        Raises ServiceAway, ServiceSilent, ServiceBusy, and what reading the body raises.
+        Raises ServiceAway, ServiceSilent, ServiceBusy, and RequestHeaderFieldsTooLarge.
         """
-        with ExitStack() as place:
-            try:
-                place.enter_context(self._breaker.call(ServiceAway, ServiceSilent))
-            except Refused as refused:
-                raise self._busy(refused) from refused
-            reply = self._reply(call)
-            if not reply.is_whole:  # the place is taken until the last piece has passed
-                reply.body = ClosingIterator(reply.body, place.pop_all().close)
-            return reply
+        try:
+            with self._breaker.call(ServiceAway, ServiceSilent):
+                return self._reply(call)
+        except Refused as refused:
+            raise self._busy(refused) from refused
 
     def _reply(self, call: Call) -> Reply:
         try:
@@ -74,19 +70,18 @@ class Upstream:
         self._connections.close()
 
     def _send(self, call: Call) -> Answer:
-        row = call.row
-        if row.shared:
-            method, head, content = "GET", call.headers_for_all(), None
+        if call.row.shared:
+            method, head, body = "GET", call.headers_for_all(), b""
         else:
-            content, framing = call.body(row.body, self._settings.client_timeout)
-            method, head = call.method, {**call.headers(), **framing}
-        seconds = row.seconds or self._settings.upstream_timeout
-        asked = method, call.target(), head, content, seconds
+            method, head, body = call.method, call.headers(), call.body or b""
+        if max(map(len, head.values())) > LONGEST_FIELD:
+            raise RequestHeaderFieldsTooLarge
+        seconds = call.row.seconds or self._settings.upstream_timeout
+        asked = method, call.target(), head, body, seconds
         try:
             return self._connections.ask(*asked)
         except Unanswered:
-            # Only what is safe to do twice, and can be sent twice, is; a POST never.
-            if content is not None or method not in REPEATABLE:
+            if method not in REPEATABLE:
                 raise
             return self._connections.ask(*asked, fresh=True)
 

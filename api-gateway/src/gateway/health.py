@@ -51,9 +51,9 @@ def init_app(app: Flask, services: Mapping[str, str], store: Store) -> None:
 def _ask(service: Connections) -> Health:
     """What the service says of itself, or that it says nothing."""
     try:
-        answer = service.ask("GET", "/health/ready", {}, None, ASK_SECONDS)
+        answer = service.ask("GET", "/health/ready", {}, b"", ASK_SECONDS)
         try:
-            health = json.loads(b"".join(answer.pieces()))
+            health = json.loads(answer.read())
         finally:
             answer.close()
         if health["status"] in WORST_FIRST and answer.status in (200, 503):

@@ -1,4 +1,4 @@
-"""What passes through: requests and answers as they are, piece by piece, but for some headers."""
+"""What passes through: requests and answers, whole and as they are, but for some headers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import gevent
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import (
     BadRequest,
@@ -16,10 +17,10 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     RequestTimeout,
 )
-from werkzeug.wsgi import ClosingIterator, get_content_length, get_host
+from werkzeug.wsgi import get_content_length, get_host
 
 from .chassis import tracing
-from .connections import PIECE, Answer
+from .connections import Answer
 from .refusals import Refusal
 from .routing import Row
 
@@ -41,6 +42,7 @@ class Call:
     row: Row | None = None  # None: it is not for a service
     lost: HTTPException | None = None  # why it is for nobody
     ids: Mapping[str, str] = {}  # in its path
+    body: bytes | None = None
     id = ""  # the request id
     limit: Headers = []  # what its caller is told of how often he may ask
 
@@ -71,53 +73,36 @@ class Call:
         if get_content_length(self.environ):
             raise RequestEntityTooLarge
 
-    def body(self, limit: int, seconds: float) -> tuple[Iterator[bytes] | None, dict[str, str]]:
-        """What it carries, to be read piece by piece, and the header that frames it.
+    def read_body(self, seconds: float) -> None:
+        """Read all that it carries. Nobody is asked before: who sends slowly holds up himself.
 
-        While it is read RequestEntityTooLarge, RequestTimeout (a client silent for so many
-        seconds) and BadRequest are raised; the first also here, for a length over `limit`.
+        Raises RequestEntityTooLarge (for more than its row lets pass), RequestTimeout (it is not
+        whole after so many seconds) and BadRequest.
         """
-        length = get_content_length(self.environ)
-        if length is None:
-            if not self.header("Transfer-Encoding"):
-                return None, {}
-            return self._pieces(limit, None, seconds), {}
-        if length > limit:
+        length, most = get_content_length(self.environ), self.row.body
+        if length is None and not self.header("Transfer-Encoding"):
+            return
+        if length is not None and length > most:
             raise RequestEntityTooLarge
-        framing = {"Content-Length": str(length)}
-        return (self._pieces(limit, length, seconds) if length else None), framing
-
-    def _pieces(self, limit: int, length: int | None, seconds: float) -> Iterator[bytes]:
-        stream, taken = self.environ["wsgi.input"], 0
-        with self._silence_ends_after(seconds):
-            while length is None or taken < length:
-                try:
-                    piece = stream.read(PIECE if length is None else min(PIECE, length - taken))
-                except TimeoutError as error:
-                    raise RequestTimeout from error
-                except Exception as error:  # the edge: whatever is raised for a malformed body
-                    raise BadRequest from error
-                if not piece and length is not None:
-                    raise BadRequest  # the client went away
-                if not piece:
-                    return
-                taken += len(piece)
-                if taken > limit:
-                    raise RequestEntityTooLarge  # ends the connection to the service before its end
-                yield piece
+        with self._ends_after(seconds):
+            try:
+                self.body = self.environ["wsgi.input"].read(most + 1 if length is None else length)
+            except RequestTimeout:
+                raise
+            except Exception as error:  # the edge: whatever is raised for a malformed body
+                raise BadRequest from error
+        if len(self.body) > most:
+            raise RequestEntityTooLarge
+        if len(self.body) < (length or 0):
+            raise BadRequest  # the client went away
 
     @contextmanager
-    def _silence_ends_after(self, seconds: float) -> Iterator[None]:
-        client = self.environ.get("gunicorn.socket")
-        if client is None:
+    def _ends_after(self, seconds: float) -> Iterator[None]:
+        if "gunicorn.socket" not in self.environ:  # nobody is waited for
             yield
             return
-        before = client.gettimeout()  # for ever; between requests gunicorn itself ends the wait
-        client.settimeout(seconds)
-        try:
+        with gevent.Timeout(seconds, RequestTimeout):
             yield
-        finally:
-            client.settimeout(before)
 
     def headers(self) -> dict[str, str]:
         """What the service is told of it, by the client and by the gateway."""
@@ -130,6 +115,7 @@ class Call:
         return {
             **passed,
             **self.headers_for_all(),
+            **({} if self.body is None else {"Content-Length": str(len(self.body))}),
             "X-Forwarded-Proto": self.environ["wsgi.url_scheme"],
             "X-Forwarded-Host": get_host(self.environ),
         }
@@ -152,7 +138,7 @@ class Reply:
 
     status: str  # with its phrase
     headers: Headers
-    body: Iterable[bytes]  # a list if it is whole
+    body: Iterable[bytes]
 
     @classmethod
     def of(cls, refused: Refusal) -> Reply:
@@ -162,21 +148,17 @@ class Reply:
     def code(self) -> int:
         return int(self.status[:3])
 
-    @property
-    def is_whole(self) -> bool:
-        return isinstance(self.body, list)
-
 
 def reply(upstream: Answer) -> Reply:
-    """What the client is told of the service's answer."""
-    if upstream.length is not None and upstream.length <= PIECE:
-        # read at once, so that no slow client holds a connection to the service
-        try:
-            body: Iterable[bytes] = [b"".join(upstream.pieces())]
-        finally:
-            upstream.close()
-    else:
-        body = ClosingIterator(upstream.pieces(), upstream.close)
+    """What the client is told of the service's answer.
+
+    It is read at once, so that no client that reads slowly holds a connection to the service.
+    Raises Silent and Broken.
+    """
+    try:
+        body = upstream.read()
+    finally:
+        upstream.close()
     named = {name.lower(): value for name, value in upstream.headers}
     dropped = _HOP_BY_HOP | _NOT_THE_SERVICES | _named_in(named.get("connection"))
     headers = [
@@ -184,7 +166,9 @@ def reply(upstream: Answer) -> Reply:
         for name, value in upstream.headers
         if name.lower() not in dropped and not name.lower().startswith("access-control-")
     ]
-    return Reply(f"{upstream.status} {upstream.reason}".rstrip(), headers, body)
+    if body and "content-length" not in named:
+        headers.append(("Content-Length", str(len(body))))
+    return Reply(f"{upstream.status} {upstream.reason}".rstrip(), headers, [body])
 
 
 def _named_in(connection: str | None) -> set[str]:

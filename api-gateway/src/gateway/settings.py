@@ -43,7 +43,7 @@ class Settings:
     trusted_proxies: int = setting(
         "How many proxies stand before the gateway and say whom they speak for", default=0
     )
-    client_timeout: float = setting("Seconds that a client may stay silent in a body", default=15.0)
+    client_timeout: float = setting("Seconds that a client may take to send a body", default=15.0)
     upstream_timeout: float = setting("Seconds that a service may stay silent", default=10.0)
     upstream_connections: int = setting("Requests at once to one service", default=16)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
 KEPT_SECONDS = 2  # that connections without a request live on, once the process is told to stop
+PIECE = 64 * 1024  # bytes of an answer,
+PIECE_SECONDS = 30.0  # and how long a client may take for them
 
 
 class _Port(NamedTuple):
@@ -43,9 +46,21 @@ class _Answer(wsgi.Response):
         wire, self.sock = self.sock, _Gathered()
         try:
             super().write(arg)
-            wire.sendall(b"".join(self.sock))
+            _send(wire, b"".join(self.sock))
         finally:
             self.sock = wire
+
+
+def _send(wire: socket.socket, answer: bytes) -> None:
+    """To a client that may be slow, but not as slow as it likes: gunicorn would wait for ever."""
+    wire.settimeout(PIECE_SECONDS)
+    try:
+        for at in range(0, len(answer), PIECE):
+            wire.sendall(answer[at : at + PIECE])
+    except TimeoutError as error:
+        raise BrokenPipeError(errno.EPIPE, "the client takes nothing") from error
+    finally:
+        wire.settimeout(None)
 
 
 class Worker(GeventWorker):

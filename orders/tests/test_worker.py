@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import re
 from datetime import timedelta
 
 import jsonschema_rs
 import pytest
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from orders import events, use_cases
 from orders.catalogue import CatalogueItem
@@ -172,6 +176,30 @@ def test_what_was_answered_or_asked_meanwhile_is_not_asked_again(inbox, order):
     Order.objects(id=other.id).update(set__outbox=[])  # all has left
     other.ask_again(60)
     assert told(other) == []
+
+
+@pytest.mark.parametrize("last", [1, 2])
+@pytest.mark.parametrize("left", [True, False])
+def test_a_worker_that_dies_while_it_asks_again_has_asked_or_leaves_it_to_others(
+    order, monkeypatch, left, last
+):
+    """Otherwise the order would be rejected without having been asked about a second time."""
+    later = now() + timedelta(seconds=30)
+    changes = {"set__outbox": []} if left else {"set__outbox__0__due": later}
+    Order.objects(id=order.id).update(**changes)
+    write, writes = Collection.update_one, itertools.count(1)
+
+    def write_and_die(*args, **options):
+        done = write(*args, **options)
+        if next(writes) == last:
+            raise AutoReconnect("the worker is gone")
+        return done
+
+    with monkeypatch.context() as mortal, contextlib.suppress(AutoReconnect):
+        mortal.setattr(Collection, "update_one", write_and_die)
+        order.ask_again(60)
+    found = Order.objects.get(id=order.id)
+    assert found.asked_again == any(waiting["due"] < later for waiting in found.outbox)
 
 
 def test_an_order_twice_unanswered_is_rejected(order):

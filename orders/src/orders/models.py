@@ -109,9 +109,8 @@ class Order(OutboxDocument):
     def ask_again(self, saga_timeout: float) -> None:
         """Tell order.placed once more, since its answer is late."""
         later = now() + timedelta(seconds=saga_timeout)
-        still = Order.objects(id=self.id, status="pending", asked_again=False)
-        if still.update_one(set__asked_again=True, set__check_at=later):
-            Order.tell_again(self.id, self.placed)
+        still = {"status": "pending", "asked_again": False}
+        Order.tell_again(self.id, self.placed, still, set__asked_again=True, set__check_at=later)
 
     def tell_outcome_again(self) -> None:
         """Tell the event that closed the order once more, since somebody does not know it."""

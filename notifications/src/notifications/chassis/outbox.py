@@ -6,6 +6,7 @@ So a fact is never saved untold. The relay publishes what is due and takes it ou
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,10 +60,17 @@ class OutboxDocument(Document):
     meta = {"abstract": True, "indexes": [{"fields": ["outbox.due"], "sparse": True}]}
 
     @classmethod
-    def tell_again(cls, pk: str, event: dict[str, Any]) -> None:
-        """Publish a recorded event once more, with its old id, now."""
+    def tell_again(
+        cls, pk: str, event: dict[str, Any], still: Mapping[str, Any] | None = None, **changes: Any
+    ) -> None:
+        """Publish a recorded event once more, with its old id, now.
+
+        `changes` are made in the same write; all of it only if the document is `still` so.
+        """
+        unchanged = cls.objects(pk=pk, **(still or {}))
         # One that waits to be sent a second time is sent now instead: were it sent twice again,
         # two services that answer each other's copies would never be done.
         due_now = {"$set": {"outbox.$.due": now()}}
-        if not cls.objects(pk=pk, outbox__id=event["id"]).update_one(__raw__=due_now):
-            cls.objects(pk=pk, outbox__id__ne=event["id"]).update_one(push__outbox=entry(event))
+        if not unchanged(outbox__id=event["id"]).update_one(__raw__=due_now, **changes):
+            gone = unchanged(outbox__id__ne=event["id"])
+            gone.update_one(push__outbox=entry(event), **changes)

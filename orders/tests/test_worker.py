@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import jsonschema_rs
 import pytest
+from mongoengine import OperationError
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
@@ -209,6 +210,45 @@ def test_an_order_twice_unanswered_is_rejected(order):
     assert status(order) == "rejected"
     assert Order.objects.get(id=order.id).reason == "timeout"
     assert told(order)[-1] == "order.rejected"
+
+
+@pytest.mark.parametrize("step", ["ask_again", "reject"])
+def test_an_order_that_cannot_be_looked_after_keeps_none_behind_it_waiting(
+    order, monkeypatch, step
+):
+    wanted, real = [{"product_id": "mug", "quantity": 1}], getattr(Order, step)
+    others = [
+        use_cases.place_order("ann", f"k{n}", wanted, Shelf(), saga_timeout=60) for n in range(2)
+    ]
+    Order.objects.update(set__check_at=now(), set__asked_again=step == "reject")
+
+    def fail_for_one(self, *args):
+        if self.id == order.id:
+            raise OperationError("larger than the database takes")
+        return real(self, *args)
+
+    monkeypatch.setattr(Order, step, fail_for_one)
+    use_cases.look_after_pending(60)
+    assert list(Order.unanswered(now()).scalar("id")) == [order.id]
+    assert {status(other) for other in others} == {"rejected" if step == "reject" else "pending"}
+
+
+def test_a_database_that_is_away_is_asked_for_the_next_order_another_time(order, monkeypatch):
+    """Each would wait two seconds for it."""
+    use_cases.place_order(
+        "ann", "k2", [{"product_id": "mug", "quantity": 1}], Shelf(), saga_timeout=60
+    )
+    Order.objects.update(set__check_at=now())
+    asked = []
+
+    def away(self, *_):
+        asked.append(self.id)
+        raise AutoReconnect("nobody there")
+
+    monkeypatch.setattr(Order, "ask_again", away)
+    with pytest.raises(AutoReconnect):
+        use_cases.look_after_pending(60)
+    assert len(asked) == 1
 
 
 def test_what_cannot_be_handled_is_parked_tried_again_and_then_dead(inbox, order):

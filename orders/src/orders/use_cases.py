@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mongoengine import NotUniqueError
+from pymongo.errors import ConnectionFailure
 
 from .catalogue import Catalogue, CatalogueItem
 from .chassis import cursors
@@ -109,11 +110,17 @@ def reject_order(order_id: str, short: dict[str, tuple[int, int]]) -> None:
 def look_after_pending(saga_timeout: float) -> None:
     """Ask again for orders without an answer, and reject those that got none twice."""
     for order in Order.unanswered(now()):
-        if order.asked_again:
-            order.reject("timeout", [])
+        try:
+            if order.asked_again:
+                order.reject("timeout", [])
+            else:
+                order.ask_again(saga_timeout)
+        except ConnectionFailure:  # the database is away: for the others too
+            raise
+        except Exception as error:  # the edge: one that fails keeps none behind it waiting
+            log.error("order.neglected", order_id=order.id, error=repr(error))
         else:
-            order.ask_again(saga_timeout)
-        log.warning("order.unanswered", order_id=order.id, rejected=order.asked_again)
+            log.warning("order.unanswered", order_id=order.id, rejected=order.asked_again)
 
 
 def _decide(order_id: str, close: Callable[[Order], bool]) -> None:

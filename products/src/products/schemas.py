@@ -129,7 +129,10 @@ class _Number(fields.Integer):
 class ProductQuerySchema(In):
     """Which products, in which order."""
 
-    q = Text(high=100, metadata={"description": "Words that all occur in the product"})
+    q = Text(
+        high=100,
+        metadata={"description": "Words that all occur in the product, whose first hundred count"},
+    )
     id = fields.List(
         Id(),
         validate=validate.Length(1, 50),

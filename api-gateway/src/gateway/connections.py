@@ -62,9 +62,10 @@ class Connections:
         *,
         fresh: bool = False,
     ) -> Answer:
-        """The answer, its body still to come. `seconds` of silence are waited for.
+        """The answer, whole. `seconds` of silence are waited for.
 
-        Raises Unreachable, Silent and Broken; `fresh` takes no kept connection.
+        Raises Unreachable, Silent, and Broken, also for an answer of more bytes than LONGEST;
+        `fresh` takes no kept connection.
         """
         connection = (None if fresh else self._take()) or self._connect()
         try:
@@ -72,20 +73,24 @@ class Connections:
             head = _head(method, target, {"Host": self._name, **headers})
             with suppress(Broken):  # it may have heard enough: then its answer says so
                 connection.send(head + body)
-            return Answer(self, connection, method)
+            answer = Answer(connection, method)
         except BaseException as error:
             connection.socket.close()
             if isinstance(error, Broken) and connection.was_kept and not connection.heard:
                 raise Unanswered(str(error)) from error
             raise
+        if answer.leaves_open:
+            self._keep(connection)
+        else:
+            connection.socket.close()
+        return answer
 
     def close(self) -> None:
         """Close the connections that are kept."""
         while self._kept:
             self._kept.pop().socket.close()
 
-    def give_back(self, connection: _Connection) -> None:
-        """Keep a connection whose answer was read to its end."""
+    def _keep(self, connection: _Connection) -> None:
         connection.rested = time.monotonic()
         connection.was_kept, connection.heard = True, False
         if len(self._kept) == self._kept.maxlen:
@@ -156,52 +161,36 @@ class _Connection:
 
 
 class Answer:
-    """What a service answers. `length` is that of the body, None where only its end will tell."""
+    """What a service answers, whole: status, reason, headers, body."""
 
     status: int
-    length: int | None
 
-    def __init__(self, pool: Connections, connection: _Connection, method: str) -> None:
-        self._pool, self._connection, self._method = pool, connection, method
+    def __init__(self, connection: _Connection, method: str) -> None:
+        self._connection, self._method = connection, method
         self._parser = HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._come = 0  # bytes of the body
         self._begin()
-        while not self._headed:
+        while not self._whole:
             self._feed()
+        self.body = b"".join(self._pieces)
 
     def _begin(self) -> None:
         self.reason, self.headers, self._headed, self._whole = "", [], False, False
 
-    def read(self) -> bytes:
-        """The body, whole. Raises Silent and Broken, also for one of more bytes than LONGEST."""
-        while not self._whole and self._come <= LONGEST:
-            self._feed()
-        if self._come > LONGEST:
-            raise Broken("answers more than can be held")
-        return b"".join(self._pieces)
-
-    def close(self) -> None:
-        """Give the connection back; one whose answer was not read to its end is closed."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._whole and self._reusable:
-            self._pool.give_back(connection)
-        else:
-            connection.socket.close()
-
     def _feed(self) -> None:
         data = self._connection.receive()
         if not data:
-            if not self._headed or self.length is not None or self._chunked:
+            if not self._headed or self._length is not None or self._chunked:
                 raise Broken("ended too early")
-            self._whole, self._reusable = True, False  # this body ends with the connection
+            self._whole, self.leaves_open = True, False  # this body ends with the connection
             return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             raise Broken(repr(error)) from error
+        if self._come > LONGEST:
+            raise Broken("answers more than can be held")
 
     # ---- what the parser calls ----
 
@@ -217,15 +206,15 @@ class Answer:
             return  # only news: the answer is still to come
         told = {name.lower(): value for name, value in self.headers}
         self._chunked = "chunked" in told.get("transfer-encoding", "").lower()
-        self._reusable = self._parser.should_keep_alive()
+        self.leaves_open = self._parser.should_keep_alive()
         length = told.get("content-length")
-        self.length = int(length) if length is not None and not self._chunked else None
+        self._length = int(length) if length is not None and not self._chunked else None
         self._headed = True
         if self._method == "HEAD" or self.status in (204, 304):
-            self.length, self._whole = 0, True
+            self._length, self._whole = 0, True
 
     def on_body(self, piece: bytes) -> None:
-        if not (self._whole or self.length == 0):
+        if not (self._whole or self._length == 0):
             self._pieces.append(piece)
             self._come += len(piece)
 

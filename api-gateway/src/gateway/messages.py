@@ -150,15 +150,7 @@ class Reply:
 
 
 def reply(upstream: Answer) -> Reply:
-    """What the client is told of the service's answer.
-
-    It is read at once, so that no client that reads slowly holds a connection to the service.
-    Raises Silent and Broken.
-    """
-    try:
-        body = upstream.read()
-    finally:
-        upstream.close()
+    """What the client is told of the service's answer."""
     named = {name.lower(): value for name, value in upstream.headers}
     dropped = _HOP_BY_HOP | _NOT_THE_SERVICES | _named_in(named.get("connection"))
     headers = [
@@ -166,9 +158,9 @@ def reply(upstream: Answer) -> Reply:
         for name, value in upstream.headers
         if name.lower() not in dropped and not name.lower().startswith("access-control-")
     ]
-    if body and "content-length" not in named:
-        headers.append(("Content-Length", str(len(body))))
-    return Reply(f"{upstream.status} {upstream.reason}".rstrip(), headers, [body])
+    if upstream.body and "content-length" not in named:
+        headers.append(("Content-Length", str(len(upstream.body))))
+    return Reply(f"{upstream.status} {upstream.reason}".rstrip(), headers, [upstream.body])
 
 
 def _named_in(connection: str | None) -> set[str]:

@@ -112,7 +112,7 @@ def split(service: str, into: Path) -> None:
     edit(into / "flake.nix", r'description = ".*"', f'description = "{project["description"]}"')
     edit(into / "Makefile", "SERVICE := .*", f"SERVICE := {service}")
     edit(into / "Makefile", "PROGRAM := .*", f"PROGRAM := {project['name']}")
-    (into / f"src/{project['name']}/chassis/__init__.py").write_text(CHASSIS)
+    edit(into / f"src/{project['name']}/chassis/__init__.py", r'\A"""(?s:.*?)"""\n', CHASSIS)
     with (into / "README.md").open("a") as readme:
         readme.write(README)
 

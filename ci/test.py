@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("bench", "contracts", "deployment", "release")  # quick tests of folders of ci
+PARTS = ("bench", "contracts", "copies", "deployment", "release")  # quick tests of folders of ci
 GIVEN = ("MONGO_URL", "BROKER_URL", "CACHE_URL")
 AT_A_TIME = 1 if any(map(os.environ.get, GIVEN)) else 2
 NO_TESTS = 5  # pytest's exit status when nothing was selected

@@ -23,8 +23,9 @@ def up(run: Path, options: argparse.Namespace) -> None:
         now = known_ports(run)["gateway"]
         if os.environ.get("GATEWAY_PORT") and now != gateway:
             raise SystemExit(f"this copy already runs on port {now}: `make down` stops it")
-        if changed:
-            print("what was installed has changed: starting again", flush=True)
+        if changed or known_ports(run).keys() != PORTS.keys():
+            why = "what was installed has changed" if changed else "there are other processes now"
+            print(f"{why}: starting again", flush=True)
             stack.stop(run)
         else:
             stack.revive(run)

@@ -54,9 +54,12 @@ def running(run: Path) -> bool:
 
 
 def control(run: Path, *words: str) -> str:
-    """What supervisorctl answers."""
+    """What supervisorctl answers: it reads its own section, and knows of no ports.
+
+    So it can stop what was started with fewer services than there are now, or with more.
+    """
     command = [str(TOOLS / "supervisorctl"), "-c", str(run / "supervisord.conf"), *words]
-    environment = {**os.environ, **variables(run, known_ports(run))}
+    environment = {**os.environ, "SHOP_SOCKET": str(socket_path(run))}
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
 
 

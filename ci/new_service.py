@@ -18,6 +18,7 @@ from pathlib import Path
 from split import ROOT, copy, services
 
 MODEL = "notifications"
+LOGGED = '"notification_id"'  # how the model's logs name what it stores
 NOT_NEEDED = ["tests/test_broker.py"]  # about the chassis, whose copy it is
 UNCHANGED = {".lock", ".json"}
 LISTS = ["compose/**/*.*", "api-gateway/**/*.py"]
@@ -43,6 +44,7 @@ TABLES = [
     "compose/kubernetes/network.yaml",
     "compose/observability/alerts.yml",
     "compose/observability/alerts_test.yml",
+    "docs/reference/logs.schema.json",
 ]
 # How the paragraphs begin that are about the model.
 HEADS = (
@@ -126,7 +128,8 @@ def add_to_table(text: str, names: Names) -> str:
 
     def is_line(line: str) -> bool:
         known = re.findall(r"[a-z]+", line.lower())
-        return MODEL in known and not set(known) & set(others) and not line.startswith("#")
+        of_model = MODEL in known or LOGGED in line
+        return of_model and not set(known) & set(others) and not line.startswith("#")
 
     def is_paragraph(paragraph: str) -> bool:
         return paragraph.lstrip("\n").startswith(HEADS)

@@ -44,10 +44,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say what is not as it should be")
     check = parser.parse_args().check
-    old = [path for path, text in wanted().items() if not path.exists() or path.read_text() != text]
-    for path in old:
-        if not check:
-            path.write_text(wanted()[path])
+    files = wanted().items()
+    old = [path for path, text in files if not path.exists() or path.read_text() != text]
+    for path, text in files:
+        if path in old and not check:
+            path.write_text(text)
     if is_old(drawing.mermaid()):
         old.append(PICTURE)
         if not check:

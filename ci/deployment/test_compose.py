@@ -1,4 +1,4 @@
-"""What compose.yaml lets people set is told, and what it gives each container is bounded."""
+"""What the compose files let people set is told, and what it gives each container is bounded."""
 
 import json
 import re
@@ -14,8 +14,9 @@ EXAMPLE = (ROOT / "compose/.env.example").read_text()
 
 
 def test_the_example_names_each_variable_with_its_default_and_a_sentence() -> None:
-    used = dict(re.findall(r"(?<!\$)\$\{(\w+):?-([^}]*)\}", TEXT))
-    assert used.keys() == set(re.findall(r"(?<!\$)\$\{?(\w+)", TEXT)), "each has a default"
+    text = "".join(path.read_text() for path in (ROOT / "compose").glob("*.yaml"))
+    used = dict(re.findall(r"(?<!\$)\$\{(\w+):?-([^}]*)\}", text))
+    assert used.keys() == set(re.findall(r"(?<!\$)\$\{?(\w+)", text)), "each has a default"
     paragraphs = EXAMPLE.strip().split("\n\n")[1:]
     told = dict(paragraph.splitlines()[-1].split("=", 1) for paragraph in paragraphs)
     assert told == used

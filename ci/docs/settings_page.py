@@ -84,8 +84,8 @@ def _of_gunicorn(service: str) -> Iterator[list[str]]:
 COMPOSE = """\
 ## compose
 
-`compose.yaml` says the rest itself; these may differ by machine, in `compose/.env`. Passwords are
-no variables there: `make secrets` writes them into files.
+The compose files say the rest themselves; these may differ by machine, in `compose/.env`. Passwords
+are no variables there: `make secrets` writes them into files.
 """
 RUNNER = """
 ## make up

@@ -5,7 +5,6 @@ containers never see, keeps them private.
 """
 
 import secrets
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,10 +54,11 @@ def main() -> None:
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     new = {name: text for name, text in make().items() if not (FOLDER / name).exists()}
     if not new:
-        sys.exit(
+        print(
             f"{FOLDER} exists and is left as it is: the data was made with these passwords. "
             "To begin anew, remove it and the volumes (docker compose ... down -v)."
         )
+        return
     for name, text in new.items():
         file = FOLDER / name
         file.write_text(text + "\n")

@@ -2,8 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import cluster
+import make_secrets
+import pytest
 import yaml
 
 from e2e.repository import ROOT, folder
@@ -23,6 +26,22 @@ def test_the_example_names_each_variable_with_its_default_and_a_sentence() -> No
     for paragraph in paragraphs:
         *sentences, _ = paragraph.splitlines()
         assert sentences and all(re.fullmatch(r"# [A-Z].*\.", line) for line in sentences)
+
+
+def test_passwords_are_made_once_and_those_that_are_there_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(make_secrets, "FOLDER", tmp_path)
+    make_secrets.main()
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert before.keys() == make_secrets.make().keys()
+    (tmp_path / "erlang_cookie").unlink()  # as in a folder of before there was a cluster
+    make_secrets.main()
+    after = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert {name for name in before if after[name] != before[name]} == {"erlang_cookie"}
+    make_secrets.main()  # which is no failure
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == after
+    assert "is left as it is" in capsys.readouterr().out
 
 
 def test_every_container_has_a_bound_and_no_rights() -> None:

@@ -34,7 +34,7 @@ lib.mapAttrs' (
         ExposedPorts."9100/tcp" = { };
         User = "10001:10001";
         WorkingDir = "/tmp";
-        # As in the Dockerfile: compose waits for it. In nanoseconds.
+        # As in the Dockerfile, in nanoseconds: compose waits for it.
         Healthcheck = {
           Test = [
             "CMD"
@@ -42,9 +42,10 @@ lib.mapAttrs' (
             "-c"
             "from urllib.request import urlopen; urlopen('http://127.0.0.1:${port}/health/live', timeout=3)"
           ];
-          Interval = 5000000000;
-          Timeout = 5000000000;
-          StartPeriod = 30000000000;
+          Interval = 15000000000;
+          Timeout = 10000000000;
+          StartPeriod = 60000000000;
+          StartInterval = 2000000000;
         };
         Labels = {
           "org.opencontainers.image.title" = project.name;

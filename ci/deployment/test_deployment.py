@@ -53,6 +53,14 @@ def test_all_run_the_same_processes() -> None:
         assert "args" not in here, process
 
 
+def test_an_image_is_asked_how_it_is_as_often_whoever_built_it() -> None:
+    by_nix = re.findall(r"^ +(\w+) = (\d+)000000000;$", (ROOT / "nix/images.nix").read_text(), re.M)
+    for service in SERVICES:
+        asked = (repository.folder(service) / "Dockerfile").read_text()
+        by_docker = re.findall(r" --([a-z-]+)=(\d+)s", asked)
+        assert {name.title().replace("-", ""): its for name, its in by_docker} == dict(by_nix)
+
+
 def test_a_process_is_asked_how_it_is_by_the_same_question() -> None:
     for process in cluster.pods():
         asked = {name: cluster.container(process)[f"{name}Probe"] for name in PAGES}

@@ -84,7 +84,8 @@ def test_a_token_without_one_of_the_claims_is_401(client, token, missing):
 
 
 @pytest.mark.parametrize(
-    "header", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}]
+    "header",
+    [{}, *({"Authorization": sent} for sent in ("Basic eDp5", "Bearer", ", ,", ",\t,"))],
 )
 def test_no_token_is_401(client, header):
     assert client.get("/orders", headers=header).status_code == 401

@@ -145,7 +145,7 @@ def signed(header: dict, claims: dict, sign: Callable[[bytes], bytes]) -> str:
 @pytest.mark.parametrize(
     "header",
     ["", "Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic YTpi", "Bearer W10.W10.W10",
-     "Bearer bnVsbA.bnVsbA.bnVsbA", "Bearer ..", "Bearer a b", "Bearer é.é.é"],
+     "Bearer bnVsbA.bnVsbA.bnVsbA", "Bearer ..", "Bearer a b", "Bearer é.é.é", ", ,", ",\t,"],
 )  # fmt: skip
 def test_refuses_what_is_no_token(person: Callable[..., Person], header: str) -> None:
     answer = person().client.get("/users/me", headers={"Authorization": header})

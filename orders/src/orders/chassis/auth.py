@@ -132,8 +132,8 @@ def verify() -> Caller:
         if (claims := known.claims(sent)) is None:
             _, claims = verify_jwt_in_request()
             known.remember(sent, claims, g.signer)
-    except (AttributeError, TypeError, ValueError) as error:
-        # a token whose parts are JSON, but not of a token's shape
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # a header of commas, or a token whose parts are JSON, but not of a token's shape
         raise InvalidTokenError("not a token") from error
     who = g.caller = Caller(claims["sub"], frozenset(claims["roles"]), claims["sid"])
     bind_contextvars(user_id=who.id)

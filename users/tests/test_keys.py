@@ -61,6 +61,20 @@ def test_processes_that_need_the_first_key_at_once_agree(app: Flask) -> None:
     assert found == [SigningKey.objects.get().id] * 4
 
 
+def test_a_first_key_of_a_host_whose_clock_is_ahead_signs_at_once(
+    person: Callable[..., Person],
+) -> None:
+    keys.make_first()
+    move(1, seconds=-3)
+    try:
+        ann = person()
+        kid = jwt.get_unverified_header(ann.access_token)["kid"]
+        assert published(ann.client) == [kid]
+        assert ann.refresh().get().status_code == 200
+    finally:
+        move(1, seconds=3)
+
+
 def test_keys_outlive_a_restart(app: Flask, person: Callable[..., Person]) -> None:
     ann = person()
     app.extensions["keys"].__init__()

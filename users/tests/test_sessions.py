@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -94,6 +95,21 @@ def test_a_bcrypt_hash_verifies_and_is_upgraded(
 
 
 def test_refreshing_replaces_the_refresh_token(person: Callable[..., Person]) -> None:
+@pytest.mark.parametrize("stored", ["", "plain", "{SSHA}x", "$2b$04$short", "$argon2id$bad"])
+def test_a_hash_of_no_known_kind_is_no_password_and_an_error_in_the_log(
+    client: FlaskClient,
+    person: Callable[..., Person],
+    stored: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ann = person()
+    User.objects(id=ann.id).update_one(set__password_hash=stored)
+    answer = client.post("/auth/login", json={"email": ann.email, "password": PASSWORD})
+    assert answer.status_code == 401
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert ("error", "password.unknown_hash") in [(line["level"], line["event"]) for line in lines]
+
+
     ann = person()
     again = ann.refresh()
     assert again.refresh_token != ann.refresh_token

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from .chassis.logs import log
 from .errors import WeakPassword
 
 
@@ -35,7 +37,11 @@ def hash_of(password: str) -> str:
 
 def verify(password: str, hash: str) -> tuple[bool, str | None]:
     """(whether it is the password, a better hash to store or None)"""
-    return hasher.verify_and_update(password, hash)
+    try:
+        return hasher.verify_and_update(password, hash)
+    except UnknownHashError:  # it came from elsewhere: no password is right
+        log.error("password.unknown_hash")
+        return False, None
 
 
 def verify_nobodys(password: str) -> None:

@@ -43,7 +43,7 @@ def test_makes_the_first_admin(run, password_file: str) -> None:
     for _ in range(2):
         done = run(*words)
         assert (done.exit_code, done.output) == (0, "root@example.com is an admin\n")
-    user, _ = use_cases.log_in("root@example.com", SECRET)
+    user, *_ = use_cases.log_in("root@example.com", SECRET)
     assert user.roles == ["customer", "admin"]
     assert User.objects.count() == 1
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import jwt
 import pytest
 from flask import Flask
+from pymongo.errors import AutoReconnect
 
 from conftest import PASSWORD, Person, told
+from users import passwords
 from users.models import User
 
 NEW = "another good password"
@@ -51,6 +53,77 @@ def test_a_new_password_ends_all_other_sessions(person: Callable[..., Person]) -
     assert ann.client.post("/auth/login", json=body).status_code == 401
     sid = jwt.decode(ann.access_token, options={"verify_signature": False})["sid"]
     assert {"user_id": ann.id, "sid": None, "ver": 2, "kept_sid": sid} in told("session.ended")
+
+
+def test_the_session_goes_on_though_the_process_dies_once_the_password_is_new(
+    person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = person()
+    thief = ann.log_in()
+    write = User.set_password
+
+    def die_afterwards(*args: str, **kept: str) -> None:
+        write(*args, **kept)
+        raise AutoReconnect("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(User, "set_password", die_afterwards)
+        assert ann.patch(password=NEW, current_password=PASSWORD).status_code == 503
+    assert ann.get().status_code == 200
+    assert ann.refresh().get().status_code == 200
+    assert [thief.get().status_code, thief.try_refresh().status_code] == [401, 401]
+
+
+def test_each_new_password_keeps_the_session_it_was_set_in(person: Callable[..., Person]) -> None:
+    def change(who: Person, old: str, new: str) -> None:
+        assert who.patch(password=new, current_password=old).status_code == 200
+
+    def goes_on(who: Person) -> bool:
+        """As users itself says; what the last event tells the others must not differ."""
+        claims = jwt.decode(who.access_token, options={"verify_signature": False})
+        told_last = max(told("session.ended"), key=lambda data: (data["sid"] is None, data["ver"]))
+        spared = claims["sid"] == told_last["kept_sid"] or claims["ver"] >= told_last["ver"]
+        assert spared == (who.get().status_code == 200)
+        return spared
+
+    phone = person()
+    change(phone, PASSWORD, "first new password")
+    change(phone, "first new password", "second new password")
+    assert goes_on(phone)
+    again = phone.refresh()
+    laptop = phone.log_in("second new password")
+    assert [goes_on(each) for each in (phone, again, laptop)] == [True, True, True]
+    change(laptop, "second new password", "third new password")
+    assert [goes_on(each) for each in (phone, again, laptop)] == [False, False, True]
+    assert again.try_refresh().status_code == 401
+    laptop = laptop.refresh()
+    assert goes_on(laptop)
+    laptop.client.post("/auth/logout-everywhere", headers=laptop.auth)
+    assert not goes_on(laptop)
+    assert laptop.try_refresh().status_code == 401
+
+
+def test_a_new_password_does_not_undo_logging_out_everywhere_meanwhile(
+    person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief = person()
+    ann = thief.log_in()
+    hash_of = passwords.hash_of
+
+    def ann_is_faster(password: str) -> str:
+        monkeypatch.undo()
+        answer = ann.client.post("/auth/logout-everywhere", headers=ann.auth)
+        assert answer.status_code == 204
+        return hash_of(password)
+
+    monkeypatch.setattr(passwords, "hash_of", ann_is_faster)
+    answer = thief.patch(password=NEW, current_password=PASSWORD)
+    assert answer.status_code == 401
+    assert answer.json["detail"] == "The session of this token has ended."
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert [thief.get().status_code, thief.try_refresh().status_code] == [401, 401]
+    assert ann.log_in(PASSWORD).get().status_code == 200
+    assert [data["kept_sid"] for data in told("session.ended") if data["sid"] is None] == [None]
 
 
 @pytest.mark.parametrize(

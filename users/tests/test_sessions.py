@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from conftest import PASSWORD, Person, told
+from queries import NOTED
 from users.chassis.outbox import now
 from users.models import Session, Telling, User
 
@@ -94,7 +95,6 @@ def test_a_bcrypt_hash_verifies_and_is_upgraded(
     assert client.post("/auth/login", json=body).status_code == 401
 
 
-def test_refreshing_replaces_the_refresh_token(person: Callable[..., Person]) -> None:
 @pytest.mark.parametrize("stored", ["", "plain", "{SSHA}x", "$2b$04$short", "$argon2id$bad"])
 def test_a_hash_of_no_known_kind_is_no_password_and_an_error_in_the_log(
     client: FlaskClient,
@@ -110,11 +110,21 @@ def test_a_hash_of_no_known_kind_is_no_password_and_an_error_in_the_log(
     assert ("error", "password.unknown_hash") in [(line["level"], line["event"]) for line in lines]
 
 
+def test_refreshing_replaces_the_refresh_token(person: Callable[..., Person]) -> None:
     ann = person()
     again = ann.refresh()
     assert again.refresh_token != ann.refresh_token
     assert again.get().status_code == 200
     assert again.refresh().get().status_code == 200
+
+
+def test_refreshing_asks_nothing_that_could_fail_once_the_old_token_is_used(
+    person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, asked = person(), []
+    monkeypatch.setattr(NOTED, "started", lambda event: asked.append(event.command))
+    ann.refresh()
+    assert ["sessions" in command.values() for command in asked].index(True) == len(asked) - 1
 
 
 def test_reuse_of_a_refresh_token_ends_the_session(person: Callable[..., Person]) -> None:

@@ -44,6 +44,13 @@ class WrongPassword(Exception):
         super().__init__("A new password needs the current one.")
 
 
+class SessionEnded(Exception):
+    """The session ended while it was being used."""
+
+    def __init__(self) -> None:
+        super().__init__("The session of this token has ended.")
+
+
 class RefreshRefused(Exception):
     """The refresh token is no good; one message for every reason."""
 

@@ -32,6 +32,7 @@ class User(OutboxDocument):
     roles = me.ListField(me.StringField(choices=ROLES))
     version = me.IntField(default=1)
     ver = me.IntField(default=1)  # a session of a lower ver has ended
+    kept_sid = me.StringField()  # but this one, which the last raise of ver spared
     counted_on = me.IntField(default=0)  # see `another_admin_stays`
     created_at = me.DateTimeField(default=now)
 
@@ -89,7 +90,7 @@ class User(OutboxDocument):
     def _end_sessions(self, kept_sid: str | None, **changes: Any) -> User | None:
         ended = {"sid": None, "ver": self.ver + 1, "kept_sid": kept_sid}
         told = self._event("session.ended", self.version + 1, **ended)
-        return self._change(told, inc__ver=1, **changes)
+        return self._change(told, inc__ver=1, set__kept_sid=kept_sid, **changes)
 
     def _change(self, event: dict[str, Any] | None = None, **changes: Any) -> User | None:
         if event:
@@ -116,26 +117,22 @@ class Session(OutboxDocument):
     @classmethod
     def begin(cls, user: User) -> Session:
         """Save a new session."""
-        session = cls(id=str(uuid.uuid4()), user_id=user.id, ver=user.ver, **_fresh())
+        fresh = {"refresh_jti": str(uuid.uuid4()), "expires_at": now() + REFRESH_LIFETIME}
+        session = cls(id=str(uuid.uuid4()), user_id=user.id, ver=user.ver, **fresh)
         return session.insert()
 
     @classmethod
-    def rotate(cls, sid: str, refresh_jti: str, ver: int) -> Session | None:
-        """The session with a new refresh token in place of this one, if this one is the latest."""
-        fresh = {f"set__{name}": value for name, value in _fresh().items()}
-        if not cls._alive(sid, ver, refresh_jti=refresh_jti).update_one(**fresh):
-            return None
-        return cls.objects.get(id=sid)
+    def rotate(cls, sid: str, refresh_jti: str, user: User) -> str | None:
+        """The id of a new refresh token in place of this one, or None if this is not the latest."""
+        fresh = str(uuid.uuid4())
+        changes = {"set__refresh_jti": fresh, "set__expires_at": now() + REFRESH_LIFETIME}
+        latest = cls._alive(sid, user, refresh_jti=refresh_jti)
+        return fresh if latest.update_one(**changes) else None
 
     @classmethod
-    def is_alive(cls, sid: str, ver: int) -> bool:
-        """Whether the session goes on; `ver` is the user's."""
-        return cls._alive(sid, ver).first() is not None
-
-    @classmethod
-    def keep(cls, sid: str, ver: int) -> None:
-        """Let this session survive a raise of its user's `ver`."""
-        cls.objects(id=sid, ended_at=None).update_one(set__ver=ver)
+    def is_alive(cls, sid: str, user: User) -> bool:
+        """Whether this session of the user goes on."""
+        return cls._alive(sid, user).first() is not None
 
     @classmethod
     def end(cls, sid: str) -> bool:
@@ -155,9 +152,11 @@ class Session(OutboxDocument):
         return cls.objects(expires_at__lt=now(), __raw__=told).delete()
 
     @classmethod
-    def _alive(cls, sid: str, ver: int, **more: str) -> me.QuerySet:
+    def _alive(cls, sid: str, user: User, **more: Any) -> me.QuerySet:
+        if sid != user.kept_sid:
+            more["ver"] = user.ver
         # the id before all else: SecantusDB takes the index of the first that has one
-        alive = {"_id": sid, "ver": ver, "ended_at": None, "expires_at": {"$gt": now()}}
+        alive = {"_id": sid, "ended_at": None, "expires_at": {"$gt": now()}}
         return cls.objects(__raw__={**alive, **more})
 
 
@@ -188,11 +187,6 @@ class SigningKey(Document):
     signs_from = me.DateTimeField(required=True)  # until the next one does
 
     meta = {"collection": "signing_keys", "indexes": [{"fields": ["number"], "unique": True}]}
-
-
-def _fresh() -> dict[str, str | datetime]:
-    """A refresh token's id, and when it expires."""
-    return {"refresh_jti": str(uuid.uuid4()), "expires_at": now() + REFRESH_LIFETIME}
 
 
 def _untold() -> list[datetime]:

@@ -36,6 +36,7 @@ STATUSES: dict[type[Exception], int] = {
     InvalidCursor: 422,
     errors.WrongCredentials: 401,
     errors.RefreshRefused: 401,
+    errors.SessionEnded: 401,
     ConnectionFailure: 503,
 }
 

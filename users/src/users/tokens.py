@@ -13,7 +13,7 @@ from . import use_cases
 from .chassis import auth
 from .errors import RefreshRefused
 from .keys import Key, KeyRing
-from .models import ACCESS_LIFETIME, REFRESH_LIFETIME, Session, User
+from .models import ACCESS_LIFETIME, REFRESH_LIFETIME, User
 
 
 def init_app(app: Flask, *, issuer: str, audience: str) -> None:
@@ -37,10 +37,10 @@ def init_app(app: Flask, *, issuer: str, audience: str) -> None:
     jwt.additional_headers_loader(lambda _: {"kid": _signing_key().kid})
 
 
-def issue(user: User, session: Session) -> dict[str, Any]:
+def issue(user: User, sid: str, refresh_jti: str) -> dict[str, Any]:
     """The answer to a log-in: an access token and the session's latest refresh token."""
-    claims = {"sid": session.id, "ver": session.ver}
-    refresh_claims = {**claims, "jti": session.refresh_jti}
+    claims = {"sid": sid, "ver": user.ver}  # the session goes on with this ver of the user
+    refresh_claims = {**claims, "jti": refresh_jti}
     return {
         "access_token": create_access_token(
             user.id, additional_claims={**claims, "roles": list(user.roles)}

@@ -16,13 +16,14 @@ from .errors import (
     EmailTaken,
     LastAdmin,
     RefreshRefused,
+    SessionEnded,
     UserNotFound,
     WrongCredentials,
     WrongPassword,
 )
 from .models import Session, User
 
-SignedIn = tuple[User, Session]
+SignedIn = tuple[User, str, str]  # with the sid, and the jti of the latest refresh token
 
 LOGINS = Counter(
     "shop_logins_total",
@@ -71,23 +72,23 @@ def log_in(email: str, password: str) -> SignedIn:
         user.upgrade_hash(better_hash)
     session = Session.begin(user)
     LOGINS.labels("ok").inc()
-    return user, session
+    return user, session.id, session.refresh_jti
 
 
 def refresh(user_id: str, sid: str, refresh_jti: str) -> SignedIn:
-    """The user and the session, whose latest refresh token this was. Raises RefreshRefused.
+    """The user, and their session whose latest refresh token this was. Raises RefreshRefused.
 
     An older one ends the session: somebody has a copy, and nobody knows who is the thief.
     """
     user = User.objects(id=user_id).first()
     if user is None:
         raise RefreshRefused
-    session = Session.rotate(sid, refresh_jti, user.ver)
-    if session is None:
+    fresh_jti = Session.rotate(sid, refresh_jti, user)
+    if fresh_jti is None:
         if Session.end(sid):
             log.warning("refresh.reused", user_id=user_id, sid=sid)
         raise RefreshRefused
-    return user, session
+    return user, sid, fresh_jti
 
 
 def log_out(sid: str) -> None:
@@ -106,7 +107,7 @@ def may_go_on(user_id: str, sid: str, roles: set[str]) -> bool:
     user = User.objects(id=user_id).first()
     if user is None or not roles <= set(user.roles):
         return False
-    return Session.is_alive(sid, user.ver)
+    return Session.is_alive(sid, user)
 
 
 def get_user(user_id: str) -> User:
@@ -132,17 +133,18 @@ def rename(user_id: str, name: str) -> User:
 def change_password(user_id: str, sid: str, current: str, new: str) -> User:
     """The user with a new password; of the sessions only `sid` goes on.
 
-    Raises UserNotFound, WrongPassword, WeakPassword.
+    Raises UserNotFound, SessionEnded, WrongPassword, WeakPassword.
     """
 
     def change(user: User) -> User | None:
+        if not Session.is_alive(sid, user):  # it may have ended since the request was let in
+            raise SessionEnded
         if not passwords.verify(current, user.password_hash)[0]:
             raise WrongPassword
         passwords.check(new, user.email)
         return user.set_password(passwords.hash_of(new), kept_sid=sid)
 
     user = _change(user_id, change)
-    Session.keep(sid, user.ver)
     log.info("user.password_changed", user_id=user_id)
     return user
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from orders import use_cases
 from orders.catalogue import CatalogueItem
 from orders.cli import main
+from orders.models import Order
 
 
 class Shelf:
@@ -30,3 +31,9 @@ def test_shows_the_events_that_wait_to_leave(settings, app, monkeypatch):
     table = CliRunner().invoke(main, ["events", "outbox"]).stdout.splitlines()
     assert table[0].split() == ["id", "type", "subject", "since", "due"]
     assert table[1].split() == list(row.values())
+    Order.objects(id=order.id).update(set__outbox__0__sent=True)  # as on redis://
+    use_cases.cancel_order(order.id, "ann")
+    shown = CliRunner().invoke(main, ["events", "outbox", "--json"])
+    assert [row["type"] for row in json.loads(shown.stdout)] == ["order.cancelled"]
+    Order.objects(id=order.id).update(set__outbox__1__sent=True)
+    assert CliRunner().invoke(main, ["events", "outbox"]).stdout == "none\n"

@@ -105,8 +105,12 @@ def add_common(
 
 def _outbox(documents: Iterable[type[OutboxDocument]]) -> Iterator[Row]:
     for document in documents:
-        for found in document.objects(outbox__due__exists=True).limit(MOST):
+        unsent = {"$elemMatch": {"sent": {"$ne": True}}}  # on redis:// each is sent once more
+        there = {"outbox.due": {"$exists": True}, "outbox": unsent}
+        for found in document.objects(__raw__=there).limit(MOST):
             for waiting in found.outbox:
+                if waiting.get("sent"):
+                    continue
                 event = waiting["event"]
                 yield {"id": event["id"], "type": event["type"], "subject": event["subject"],
                        "since": rfc3339(waiting.get("since", waiting["due"])),

@@ -284,7 +284,20 @@ def test_admins_see_all_orders_or_those_of_one_customer(client, place, products,
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "status=lost", "cursor=%25", "cursor=bm8", "x=1"]
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=1_0",
+        "limit=%2B5",
+        "limit=%205",
+        "limit=٣",
+        "status=lost",
+        "cursor=%25",
+        "cursor=bm8",
+        "x=1",
+    ],  # fmt: skip
 )
 def test_refuses_queries_it_does_not_know(client, as_user, query):
     answer = client.get(f"/orders?{query}", headers=as_user())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from .chassis.fields import Cursor, Id, In, Out, Text
+from .chassis.fields import Cursor, Id, In, Number, Out, Text
 
 
 class NotificationSchema(Out):
@@ -55,7 +55,7 @@ class NotificationQuerySchema(In):
         load_default=False, metadata={"description": "Only those that were not read"}
     )
     user_id = Id(metadata={"description": "Admins only; others see their own"})
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    limit = Number(load_default=20, validate=validate.Range(1, 100))
     cursor = Cursor()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import MAX_INTEGER, Cursor, Id, In, Integer, Out, Text
+from .chassis.fields import MAX_INTEGER, Cursor, Id, In, Integer, Number, Out, Text
 from .models import STATUSES
 
 MAX_AMOUNT = 10**12  # of one unit; so products has it
@@ -123,7 +123,7 @@ class OrderQuerySchema(In):
 
     status = fields.String(validate=validate.OneOf(STATUSES))
     customer_id = Id(metadata={"description": "Admins only; others see their own"})
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    limit = Number(load_default=20, validate=validate.Range(1, 100))
     cursor = Cursor()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import MAX_INTEGER, Cursor, Id, In, Integer, Out, Pattern, Text
+from .chassis.fields import MAX_INTEGER, Cursor, Id, In, Integer, Number, Out, Pattern, Text
 from .models import MAX_AMOUNT, MAX_STOCK, Price
 from .use_cases import SORTS
 
@@ -117,15 +117,6 @@ class ProductPageSchema(Out):
     next_cursor = Text(high=512, required=True, allow_none=True)
 
 
-class _Number(fields.Integer):
-    """An integer in a query string: plain digits."""
-
-    def _deserialize(self, value: str, *args: object, **options: object) -> int:
-        if not (value.isascii() and value.isdigit()):
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, *args, **options)
-
-
 class ProductQuerySchema(In):
     """Which products, in which order."""
 
@@ -139,17 +130,17 @@ class ProductQuerySchema(In):
         metadata={"description": "Of these, those that are for sale"},
     )
     category = Text(high=100)
-    min_price = _Number(
+    min_price = Number(
         validate=validate.Range(0, MAX_AMOUNT),
         metadata={"description": "In minor units; needs a sort by price"},
     )
-    max_price = _Number(
+    max_price = Number(
         validate=validate.Range(0, MAX_AMOUNT),
         metadata={"description": "In minor units; needs a sort by price"},
     )
     in_stock = fields.Boolean(truthy={"true"}, falsy={"false"})
     sort = fields.String(load_default="newest", validate=validate.OneOf(list(SORTS)))
-    limit = _Number(load_default=20, validate=validate.Range(1, 100))
+    limit = Number(load_default=20, validate=validate.Range(1, 100))
     cursor = Cursor()
 
 

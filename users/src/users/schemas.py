@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from .chassis.fields import MAX_INTEGER, Cursor, In, Integer, Out, Pattern, Text
+from .chassis.fields import MAX_INTEGER, Cursor, In, Integer, Number, Out, Pattern, Text
 from .models import ROLES
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -152,7 +152,7 @@ class UserQuerySchema(In):
     """Which users."""
 
     email = Email()
-    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+    limit = Number(load_default=20, validate=validate.Range(1, 100))
     cursor = Cursor()
 
 

@@ -35,6 +35,15 @@ class Integer(fields.Integer):
         return super()._deserialize(value, *args, **options)
 
 
+class Number(fields.Integer):
+    """An integer in a query string: plain digits."""
+
+    def _deserialize(self, value: str, *args: Any, **options: Any) -> int:
+        if not (value.isascii() and value.isdigit()):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **options)
+
+
 class Text(fields.String):
     """A string of bounded length that every database and every UTF-8 reader can keep."""
 

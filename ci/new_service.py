@@ -165,6 +165,8 @@ def make(names: Names, name: str) -> list[Path]:
         path.rename(path.with_name(names.rename(path.name)))
     readme = folder / "README.md"
     readme.write_text(re.sub(r"; `tests/test_broker[^.]*\.[^.]*\.", ".", readme.read_text()))
+    queries = folder / "tests/test_indexes.py"  # those of test_broker's own collection go with it
+    queries.write_text(re.sub(r'^ +"parcels: .*\n', "", queries.read_text(), flags=re.MULTILINE))
     manifest = ROOT / f"compose/kubernetes/{MODEL}.yaml"
     copied = manifest.with_name(f"{name}.yaml")
     copied.write_text(names.rename(manifest.read_text()))

@@ -60,6 +60,7 @@ def tidy_up(settings, monkeypatch) -> Callable[[], None]:
     """Does once what the worker does now and then; whoever is still at it is taken for dead."""
     given: dict[str, Any] = {}
     monkeypatch.setattr(worker.process, "run", lambda **what: given.update(what))
+    monkeypatch.setattr(worker.database, "connect", lambda url: None)  # as the app did
     monkeypatch.setattr(stock, "STALE_SECONDS", 0)
     monkeypatch.setattr(stock, "LEASE_SECONDS", 0)
     worker.work(settings)

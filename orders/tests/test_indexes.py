@@ -13,7 +13,8 @@ from queries import NOTED, check, is_whole, shape
 BY_INDEX = {
     "orders: _id =": "_id",
     "orders: _id =, status =, version =": "_id",
-    "orders: _id =, asked_again =, status =": "_id",
+    "orders: _id =, asked_again =, outbox.id =, status =": "_id",
+    "orders: _id =, asked_again =, outbox.id ne, status =": "_id",
     "orders: _id =, outbox.id =": "_id",
     "orders: _id =, outbox.id ne": "_id",
     "orders: customer_id =, idempotency_key =": "customer_id idempotency_key",
@@ -25,6 +26,7 @@ BY_INDEX = {
     "orders: check_at <>, status =": "status check_at",
     "orders: outbox.due <>": "outbox.due",
     "orders: outbox.due exists": "outbox.due",
+    "orders: outbox elemMatch, outbox.due exists": "outbox.due",
     "parked_events: _id =": "_id",
     "parked_events: dead =": "dead next_at",
     "parked_events: dead =, next_at <>": "dead next_at",

@@ -95,7 +95,9 @@ def test_refuses_bad_tokens(
     assert_refused(answer, services)
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YW5uOmE=", "Bearer a b"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic YW5uOmE=", "Bearer a b", ", ,", ",\t,"]
+)
 def test_refuses_headers_without_a_token(
     client: FlaskClient, services: dict[str, Service], header: str
 ) -> None:

@@ -44,6 +44,22 @@ def Jar(
     return Jar
 
 
+def test_what_a_later_version_has_added_is_read_past(mongo_url: str) -> None:
+    database.connect(mongo_url)
+
+    class Lid(database.Part):
+        colour = me.StringField()
+
+    class Closed(database.Document):
+        id = me.StringField(primary_key=True)
+        lid = me.EmbeddedDocumentField(Lid)
+        meta = {"collection": f"jars_{uuid.uuid4().hex[:8]}"}
+
+    added = {"_id": "1", "since": 2031, "lid": {"colour": "red", "size": 7}}
+    Closed._get_collection().insert_one(added)
+    assert Closed.objects.get(id="1").lid.colour == "red"
+
+
 def test_nobody_writes_while_another_makes_the_indexes(Jar: Any, before: list) -> None:
     done = []
     writer = threading.Thread(target=lambda: done.append(Jar(id="1").save()))

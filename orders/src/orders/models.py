@@ -12,6 +12,7 @@ from typing import Any
 import mongoengine as me
 
 from . import events
+from .chassis.database import Part
 from .chassis.outbox import OutboxDocument, entry, new_event, now
 
 STATUSES = ("pending", "confirmed", "rejected", "cancelled")
@@ -19,14 +20,14 @@ STATUSES = ("pending", "confirmed", "rejected", "cancelled")
 _BEFORE = {"confirmed": ("pending",), "rejected": ("pending",), "cancelled": STATUSES[:2]}
 
 
-class Money(me.EmbeddedDocument):
+class Money(Part):
     """An amount in minor units (cents)."""
 
     amount = me.IntField(required=True)
     currency = me.StringField(required=True)
 
 
-class OrderItem(me.EmbeddedDocument):
+class OrderItem(Part):
     """So many of a product, at the price and under the name it had when ordered."""
 
     product_id = me.StringField(required=True)
@@ -35,7 +36,7 @@ class OrderItem(me.EmbeddedDocument):
     quantity = me.IntField(required=True)
 
 
-class ShortItem(me.EmbeddedDocument):
+class ShortItem(Part):
     """Why an order was rejected: fewer were left than asked for."""
 
     product_id = me.StringField(required=True)

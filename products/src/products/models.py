@@ -15,6 +15,7 @@ from typing import Any
 import mongoengine as me
 
 from . import events
+from .chassis.database import Part
 from .chassis.outbox import OutboxDocument, entry, new_event, now
 
 MAX_AMOUNT = 10**12
@@ -22,14 +23,14 @@ MAX_STOCK = 10**9
 MAX_WORDS = 100
 
 
-class Price(me.EmbeddedDocument):
+class Price(Part):
     """An amount in minor units (cents)."""
 
     amount = me.IntField(required=True)
     currency = me.StringField(required=True)
 
 
-class Move(me.EmbeddedDocument):
+class Move(Part):
     """Units in `reserved` on their way from one counter to another, for one attempt of an order."""
 
     order_id = me.StringField(required=True)

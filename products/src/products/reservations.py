@@ -15,6 +15,7 @@ import mongoengine as me
 from prometheus_client import Counter
 
 from . import events
+from .chassis.database import Part
 from .chassis.metrics import REGISTRY
 from .chassis.outbox import OutboxDocument, entry, new_event, now
 from .models import Move
@@ -31,7 +32,7 @@ for _state in STATES[1:]:
     CHANGES.labels(_state)
 
 
-class Item(me.EmbeddedDocument):
+class Item(Part):
     """So many of a product."""
 
     product_id = me.StringField(required=True)

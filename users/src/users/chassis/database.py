@@ -34,7 +34,8 @@ class Document(me.Document):
     when a collection comes to be by a write and by an index at the same moment.
     """
 
-    meta = {"abstract": True, "auto_create_index": False}
+    # not strict: what a later version has added is read past, so both may run side by side
+    meta = {"abstract": True, "auto_create_index": False, "strict": False}
 
     _indexed: ClassVar[Collection | None] = None  # the collection that has them
     _making: ClassVar[bool] = False
@@ -73,3 +74,9 @@ class Document(me.Document):
             cls._indexed = collection
         finally:
             cls._making = False
+
+
+class Part(me.EmbeddedDocument):
+    """A part of a document, read as tolerantly."""
+
+    meta = {"abstract": True, "strict": False}

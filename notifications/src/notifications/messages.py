@@ -9,8 +9,11 @@ from typing import Any
 Data = dict[str, Any]
 
 # ISO 4217: how many digits of an amount stand behind the point, where it is not two
-_DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"), 0)
-_DECIMALS |= dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+_DECIMALS = dict.fromkeys(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+)
+_DECIMALS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+_DECIMALS |= dict.fromkeys("CLF UYW".split(), 4)
 
 _REASONS = {
     "out_of_stock": "There was not enough in stock.",

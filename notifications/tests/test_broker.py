@@ -461,6 +461,7 @@ POISONS = {
     "a type nobody handles": b'{"id": "%d", "type": "other", "data": {}}',
     "a list for a type": b'{"id": "%d", "type": []}',
     "no data": b'{"id": "%d", "type": "%s"}',
+    "no subject": b'{"id": "%d", "type": "%s", "data": {}}',
     "a trace that is none": b'{"id": "%d", "type": "%s", "data": {}, "traceparent": 7}',
     "larger than the database takes": b'{"id": "%d", "data": "' + b"x" * 17_000_000 + b'"}',
 }

@@ -123,6 +123,14 @@ def test_what_cannot_be_told_is_kept_and_not_lost(inbox):
     assert "much" in parked.error
 
 
+def test_an_event_about_nothing_is_not_told(inbox):
+    event = order_event("placed")
+    del event["subject"]
+    inbox.take(json.dumps(event).encode())
+    assert Notification.objects.count() == 0
+    assert "subject" in ParkedEvent.objects.get(id=event["id"]).error
+
+
 # ---- the worker as a process of its own ----
 
 

@@ -79,6 +79,7 @@ class Inbox:
         if kind not in self.handlers:
             raise LookupError(f"{self.service} does not hear {kind!r}")
         began = time.perf_counter()
+        subject = event["subject"]  # of all that is read here, nothing may be missing afterwards
         self._views[kind].validate(event["data"])
         self.handlers[kind](event)
         self.on_handled()
@@ -87,7 +88,7 @@ class Inbox:
             "event.handled",
             event_type=kind,
             event_id=event["id"],
-            subject=event["subject"],
+            subject=subject,
             duration_ms=round((time.perf_counter() - began) * 1000, 1),
         )
 

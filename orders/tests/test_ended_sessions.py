@@ -276,6 +276,29 @@ def test_what_no_living_token_can_mean_is_forgotten(inbox, status, monkeypatch):
     assert status(sid="tablet", ver=2) == 401
 
 
+@pytest.mark.parametrize(
+    ("newer", "older", "claims"),
+    [
+        (roles(6, "customer", "admin"), roles(5, "customer"), {"roles": ["customer", "admin"]}),
+        (ended(ver=3, kept_sid="laptop"), ended(ver=2), {"sid": "laptop", "ver": 1}),
+    ],
+    ids=["roles", "ver"],
+)
+def test_what_is_redriven_after_newer_news_were_forgotten_ends_nothing(
+    inbox, status, newer, older, claims, monkeypatch
+):
+    monkeypatch.setattr(sessions, "WHOLE_SECONDS", 0.0)  # each request knows what is kept just now
+    long_ago = now() - timedelta(minutes=61)
+    for event in (newer, older):
+        inbox.handle(event | {"time": rfc3339(now())})
+    assert status("ann", **claims) == 200
+    SessionNews.objects.update(set__changed_at=long_ago)
+    assert session_news.forget_old() == 1
+    inbox.handle(older | {"time": rfc3339(long_ago)})
+    assert status("ann", **claims) == 200
+    assert SessionNews.objects.count() == 0
+
+
 def test_health_tells_that_there_are_no_news(client, inbox):
     def check() -> dict[str, str]:
         return client.get("/health/ready").json["checks"]["sessions"]

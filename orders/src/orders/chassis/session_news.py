@@ -1,8 +1,8 @@
 """What users tells of sessions that end, as a worker hears and keeps it in its own database.
 
 Users tells of each session that ended and of each change of roles, and four times a minute up to
-when it has told all of them. Only the latest of each is kept, so repeats and late events change
-nothing.
+when it has told all of them. Only the latest of each is kept, for as long as a token may live, and
+what is older than that is not heard: so repeats and late events change nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +73,15 @@ class SessionNews(Document):
                 continue
 
 
+def _is_old(event: dict[str, Any]) -> bool:
+    """Whether no token lives that it could mean. What is newer may be forgotten by now, and would
+    not hold it back: such an event came late, or was redriven."""
+    return datetime.fromisoformat(event["time"]) < now() - REMEMBERED
+
+
 def on_session_ended(event: dict[str, Any]) -> None:
+    if _is_old(event):
+        return
     data = event["data"]
     if data["sid"] is not None:
         SessionNews.keep(f"sid/{data['sid']}", 1)
@@ -82,6 +90,8 @@ def on_session_ended(event: dict[str, Any]) -> None:
 
 
 def on_roles_changed(event: dict[str, Any]) -> None:
+    if _is_old(event):
+        return
     data = event["data"]
     SessionNews.keep(f"roles/{data['user_id']}", event["sequence"], roles=data["roles"])
 

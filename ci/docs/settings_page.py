@@ -28,7 +28,8 @@ settings: MONGO_URI is not a setting; known are BROKER_URL, CACHE_URL, …
 Any of them may come from a file instead: `MONGO_URL_FILE=/run/secrets/mongo_url`. What is *secret*
 is left out when settings are printed, and comes from a file in `compose.yaml` and on the cluster.
 What has no default must be set, for the web process and the worker alike: each reads all variables
-of its service. *Used by* says which of the two then uses it.
+of its service. *Used by* says which of the two then uses it; what gunicorn uses, it also checks, in
+words of its own.
 """
 
 

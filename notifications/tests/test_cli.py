@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from notifications.app import make_contract
 from notifications.chassis import beat
+from notifications.chassis.environment import read
 from notifications.cli import main
+from notifications.settings import Settings
 
 
 @pytest.fixture
@@ -95,6 +97,25 @@ def test_shows_events_as_a_table(run, inbox):
         ("JWKS_URL", None, "JWKS_URL is not set: Where users publishes"),
         ("MONGO_URI", "mongodb://x", "MONGO_URI is not a setting"),
         ("RETRY_DELAYS", "soon", "RETRY_DELAYS cannot be read"),
+        ("RETRY_DELAYS", "1,nan", "RETRY_DELAYS cannot be read"),
+        ("RETRY_DELAYS", "inf", "RETRY_DELAYS cannot be read"),
+        ("RETRY_DELAYS", "-1", "RETRY_DELAYS cannot be read"),
+        ("LOG_LEVEL", "verbose", "LOG_LEVEL is not one of DEBUG, INFO, WARNING and ERROR"),
+        ("METRICS_BIND", "9100", "METRICS_BIND cannot be read as host:port"),
+        ("METRICS_BIND", "127.0.0.1:99999", "METRICS_BIND cannot be read as host:port"),
+        ("JWKS_URL", "nonsense", "JWKS_URL is not of the form http://"),
+        ("JWKS_URL", "http://", "JWKS_URL is not of the form http://"),
+        ("CACHE_URL", "foo", "CACHE_URL is not of the form redis://host:port"),
+        ("CACHE_URL", "redis://cache:port", "CACHE_URL is not of the form redis://host:port"),
+        ("BROKER_URL", "rabbitmq:5672", "BROKER_URL is not of the form amqp://"),
+        ("MONGO_URL", "mongo:27017/notifications", "MONGO_URL is not of the form mongodb://"),
+        ("MONGO_URL", "mongodb://mongo:27017", "MONGO_URL is not of the form mongodb://"),
+        ("MONGO_URL", "mongodb://mongo/?journal=true", "MONGO_URL is not of the form mongodb://"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "collector:4318",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is not of the form http://",
+        ),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence(
@@ -104,6 +125,38 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence(
         monkeypatch.delenv(name)
     else:
         monkeypatch.setenv(name, value)
-    ended: Result = run("worker")
+    ended: Result = run("events", "dead")
     assert ended.exit_code == 2
     assert says in ended.output
+
+
+def test_a_wrong_setting_is_named_without_the_password_in_it(run, monkeypatch):
+    monkeypatch.setenv("MONGO_URL", "mongodb://ann:hunter2@mongo:27017")
+    ended: Result = run("events", "dead")
+    assert ended.exit_code == 2
+    assert "MONGO_URL" in ended.output
+    assert "hunter2" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOG_LEVEL", "debug"),
+        ("METRICS_BIND", "[::1]:9100"),
+        ("JWKS_URL", "https://[::1]:8001/.well-known/jwks.json"),
+        ("CACHE_URL", "redis://cache"),
+        ("CACHE_URL", "rediss://default:p%40ss@cache:6379/0?socket_timeout=1"),
+        ("CACHE_URL", "unix:///run/valkey.sock?db=1"),
+        ("BROKER_URL", "amqp://shop:pass@a:5672//;amqp://shop:pass@b:5672//"),
+        ("MONGO_URL", "mongodb://ann:pass@a:27017,b:27017/notifications?replicaSet=rs0"),
+        ("MONGO_URL", "mongodb+srv://cluster.example/notifications"),
+        ("RETRY_DELAYS", "0"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example/otlp/"),
+    ],
+)
+def test_other_ways_to_say_a_setting_are_read(name: str, value: str):
+    environ = {
+        "MONGO_URL": "mongodb://mongo/notifications", "BROKER_URL": "amqp://rabbitmq",
+        "CACHE_URL": "redis://cache", "JWKS_URL": "http://users/.well-known/jwks.json",
+    }  # fmt: skip
+    assert read(Settings, environ | {name: value})

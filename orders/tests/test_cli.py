@@ -37,3 +37,12 @@ def test_shows_the_events_that_wait_to_leave(settings, app, monkeypatch):
     assert [row["type"] for row in json.loads(shown.stdout)] == ["order.cancelled"]
     Order.objects(id=order.id).update(set__outbox__1__sent=True)
     assert CliRunner().invoke(main, ["events", "outbox"]).stdout == "none\n"
+
+
+def test_a_products_that_cannot_be_asked_ends_the_start_with_a_sentence(settings, monkeypatch):
+    for name in ("mongo_url", "broker_url", "cache_url", "jwks_url"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    monkeypatch.setenv("PRODUCTS_URL", "products:8002")
+    ended = CliRunner().invoke(main, ["events", "dead"])
+    assert ended.exit_code == 2
+    assert ended.stderr == "settings: PRODUCTS_URL is not of the form http://host:port.\n"

@@ -108,6 +108,8 @@ def test_prints_the_contract_without_any_setting() -> None:
         ("MONGO_URI", "mongodb://x", "settings: MONGO_URI is not a setting"),
         ("LOGIN_LIMIT", "often", "settings: LOGIN_LIMIT is not like '10 per minute'."),
         ("TRUSTED_PROXIES", "x", "settings: TRUSTED_PROXIES cannot be read"),
+        ("TRUSTED_PROXIES", "-1", "settings: TRUSTED_PROXIES cannot be read"),
+        ("MONGO_URL", "mongodb://mongo:27017", "settings: MONGO_URL is not of the form"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
@@ -21,6 +22,34 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+_AT = r"([^/@\s]*@)?([^/?#@:\s]+|\[[\da-fA-F:]+\])(:\d+)?"  # user:password@host:port
+_HTTP = rf"https?://{_AT}(/\S*)?"
+
+# A setting of one of these names is of the same form in every service: as told, and as checked.
+FORMS = {
+    "LOG_LEVEL": ("one of DEBUG, INFO, WARNING and ERROR", r"(?i:DEBUG|INFO|WARNING|ERROR)"),
+    "MONGO_URL": (
+        "of the form mongodb://host:port/database",
+        r"mongodb(\+srv)?://[^/?\s]+/[^/?\s]+(\?\S*)?",  # without a name all would be in `test`
+    ),
+    "BROKER_URL": ("of the form amqp://… or redis://…", r"(amqp|redis)s?://\S+"),
+    "CACHE_URL": (
+        "of the form redis://host:port",
+        rf"rediss?://{_AT}([/?]\S*)?|unix://\S+|memory://",  # the last for the gateway alone
+    ),
+    "JWKS_URL": ("of the form http://host:port/path", _HTTP),
+    "PRODUCTS_URL": ("of the form http://host:port", _HTTP),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("of the form http://host:port", _HTTP),
+}
+WANTED = {
+    Address | None: "host:port",
+    int: "a number",
+    float: "a number of seconds",
+    tuple[float, ...]: "numbers of seconds, as 1,5,30",
+}
+YEAR = 366 * 86_400  # no number that is set here is larger, be it of seconds
 
 
 def setting(about: str, *, default: Any = MISSING, secret: bool = False) -> Any:
@@ -69,15 +98,26 @@ def _text(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:
+    form, pattern = FORMS.get(name, ("", r"(?s:.*)"))
+    if not re.fullmatch(pattern, text):
+        raise SettingsError(f"{name} is not {form}.")  # without the text: it may hold a password
     try:
         if kind == tuple[float, ...]:
-            return tuple(float(part) for part in text.split(","))
+            return tuple(_number(float, part) for part in text.split(","))
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
         if kind == Address | None:
             host, port = text.rsplit(":", 1)
-            return Address(host.strip("[]"), int(port))
-        return kind(text)
+            return Address(host.strip("[]"), _number(int, port, most=65_535))
+        return _number(kind, text) if kind in (int, float) else kind(text)
     except ValueError:
-        wanted = "host:port" if kind == Address | None else kind
+        wanted = WANTED.get(kind, kind)
         raise SettingsError(f"{name} cannot be read as {wanted}: {text!r}.") from None
+
+
+def _number(kind: type[T], text: str, most: int = YEAR) -> T:
+    """Neither negative, nor too large, nor "nan"."""
+    number: Any = kind(text)  # type: ignore[call-arg]
+    if not 0 <= number <= most:
+        raise ValueError(text)
+    return number

@@ -15,8 +15,9 @@ from tables import code, page, table
 from e2e.repository import SERVICES, folder
 
 INTRO = """\
-Every error, of every service and of the gateway, is a problem (RFC 9457,
-`application/problem+json`):
+Every request that fails, at a service or at the gateway, is answered with a problem (RFC 9457,
+`application/problem+json`). What is not even a request is told of
+[at the end](#what-is-answered-to-what-is-no-request).
 
 ```json
 {PROBLEM}
@@ -36,6 +37,7 @@ def made() -> str:
     parts += [table(["status", "type", "when", "answered by"], _domain())]
     parts += [SENTENCES, table(["status", "detail", "answered by"], _sentences())]
     parts += [GATEWAY, table(["status", "when"], _gateway())]
+    parts += [NO_REQUEST, table(["status", "when"], UNREAD)]
     return page("Errors", "`errors.py` and the table in `routes.py` of the service", *parts)
 
 
@@ -53,6 +55,20 @@ These have the type `about:blank`: the status says it all, and `detail` says it 
 GATEWAY = """\
 ## What only the gateway answers
 """
+NO_REQUEST = """\
+## What is answered to what is no request
+
+What cannot be read as HTTP, or is too long to be, gunicorn refuses before there is a request, and
+ends the connection. The gateway says so in a problem, with a request id of its own. A service that
+is asked directly, past the gateway, answers a page of `text/html` without one.
+"""
+UNREAD = [
+    ["400 Bad Request", "It is no HTTP, of no known version, or has a header that is none"],
+    ["414 URI Too Long", "The first line is longer than 8,190 bytes"],
+    ["417 Expectation Failed", "The header `Expect` asks for something else than `100-continue`"],
+    ["431 Request Header Fields Too Large", "There are more than 100 headers, or one of over 8 kB"],
+    ["501 Not Implemented", "The body is sent in a `Transfer-Encoding` that nobody here reads"],
+]
 
 
 def _example() -> str:

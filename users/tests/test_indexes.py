@@ -18,7 +18,6 @@ BY_INDEX = {
     "users: email =": "email",
     "users: any by -created_at -_id": "-created_at -_id",
     "users: outbox elemMatch, outbox.due exists": "outbox.due",
-    "users: outbox.due exists": "outbox.due",
     "sessions: _id =, ended_at =": "_id",
     "sessions: _id =, ended_at =, expires_at <>": "_id",
     "sessions: _id =, ended_at =, expires_at <>, refresh_jti =": "_id",
@@ -26,12 +25,11 @@ BY_INDEX = {
     "sessions: _id =, ended_at =, expires_at <>, ver =": "_id",
     "sessions: expires_at <>, outbox.0 exists": "expires_at",
     "sessions: outbox elemMatch, outbox.due exists": "outbox.due",
-    "sessions: outbox.due exists": "outbox.due",
     "signing_keys: _id =": "_id",
     "signing_keys: any by -number": "number",
     "signing_keys: any by number": "number",
     "telling: _id =": "_id",
-    "telling: outbox.due exists": "outbox.due",
+    "telling: outbox elemMatch, outbox.due exists": "outbox.due",
     "parked_events: dead =": "dead next_at",
 }
 # Of an e-mail there is one user; of what is late health tells the oldest hundred.

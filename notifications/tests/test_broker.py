@@ -379,6 +379,24 @@ def test_an_idle_relay_reads_the_heartbeats_of_the_broker(broker_url):
         wait_until(heard)
 
 
+def test_told_to_stop_while_it_looks_after_its_threads_it_finds_nothing_wrong(post):
+    """They may have ended between the end of its wait and its look at them."""
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if threading.current_thread() is not threading.main_thread():
+                return super().wait(timeout)
+            if self.is_set():
+                return True
+            self.set()
+            wait_until(lambda: not any("_repeat" in each.name for each in threading.enumerate()))
+            return False
+
+    process.run(
+        relay=Relay(post.url, post.name, [Parcel], frozenset()), cache_url=NOWHERE, stop=Late()
+    )
+
+
 def test_a_call_wakes_the_relay(post, valkey, monkeypatch):
     monkeypatch.setattr(relay, "POLL_SECONDS", 60)
     if not valkey.process:

@@ -70,7 +70,8 @@ def run(
     log.info("worker.started")
     while not stop.wait(1):
         for thread in threads:
-            if not thread.is_alive():  # a defect: better to be restarted than to limp
+            # a defect, unless it was told to end just now: better to be restarted than to limp
+            if not thread.is_alive() and not stop.is_set():
                 raise SystemExit("a thread of the worker ended")
     deadline = time.monotonic() + STOP_SECONDS
     for thread in threads:

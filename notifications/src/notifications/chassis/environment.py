@@ -31,12 +31,12 @@ _HTTP = rf"https?://{_AT}(/\S*)?"
 FORMS = {
     "LOG_LEVEL": ("one of DEBUG, INFO, WARNING and ERROR", r"(?i:DEBUG|INFO|WARNING|ERROR)"),
     "MONGO_URL": (
-        "of the form mongodb://host:port/database",
+        "of the form mongodb://…/database",
         r"mongodb(\+srv)?://[^/?\s]+/[^/?\s]+(\?\S*)?",  # without a name all would be in `test`
     ),
     "BROKER_URL": ("of the form amqp://… or redis://…", r"(amqp|redis)s?://\S+"),
     "CACHE_URL": (
-        "of the form redis://host:port",
+        "of the form redis://…",
         rf"rediss?://{_AT}([/?]\S*)?|unix://\S+|memory://",  # the last for the gateway alone
     ),
     "JWKS_URL": ("of the form http://host:port/path", _HTTP),

@@ -303,7 +303,9 @@ def test_09_the_broker_is_a_setting_and_part_of_every_way_to_run_the_shop():
             assert "BROKER_URL_FILE" in repository.told_in_compose(process)
         told = repository.told_by_the_runner(f"{name}-worker")
         assert told.pop("BROKER_URL") == "%(ENV_SHOP_BROKER_URL)s"
-        environment = {"PATH": os.environ["PATH"], **dict.fromkeys(told, "x://x")}
+        usable = {"MONGO_URL": "mongodb://x/x", "CACHE_URL": "redis://x", "METRICS_BIND": "x:1"}
+        others = {setting: usable.get(setting, "http://x") for setting in told}
+        environment = {"PATH": os.environ["PATH"], **others}
         command = [str(ROOT / name / ".venv/bin" / name), "worker"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
         assert done.returncode == 2

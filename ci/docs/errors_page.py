@@ -66,7 +66,10 @@ UNREAD = [
     ["400 Bad Request", "It is no HTTP, of no known version, or has a header that is none"],
     ["414 URI Too Long", "The first line is longer than 8,190 bytes"],
     ["417 Expectation Failed", "The header `Expect` asks for something else than `100-continue`"],
-    ["431 Request Header Fields Too Large", "There are more than 100 headers, or one of over 8 kB"],
+    [
+        "431 Request Header Fields Too Large",
+        "There are more than 100 headers (90 at the gateway), or one of over 8 kB",
+    ],
     ["501 Not Implemented", "The body is sent in a `Transfer-Encoding` that nobody here reads"],
 ]
 
